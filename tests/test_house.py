@@ -24,13 +24,14 @@ SOURCE = ROOT / "src" / "afterword"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 # What each part of the package may import of the others. A part is a module or a package right under afterword.
-WORDS = {"types", "errors", "ids", "json_text", "message_words"}
+WORDS = {"types", "errors", "ids", "json_text", "message_words", "call_forms"}
 ARROWS: dict[str, set[str]] = {
     "types": set(),
     "errors": {"compat"},
     "ids": set(),
     "json_text": set(),
     "message_words": set(),
+    "call_forms": {"types", "ids", "json_text"},
     "config": {"errors"},
     "store": WORDS,
     "statistics": set(),

@@ -64,6 +64,7 @@ INTERNAL = {
     "search_pending",
     "servers",
     "versions",
+    "waiting_telemetry",
 }
 # The bytes of files, which are downloaded.
 FILES = {"dataset_parts": "/api/v1/datasets/{dataset}/download", "upload_parts": "/api/v1/upload/status"}

@@ -23,9 +23,10 @@ from afterword.api.error_forms import GOOGLES_BASE, error_form_of
 from afterword.api.formats import FormatRequest, TokenCountCall
 from afterword.api.graphql import http_endpoint
 from afterword.api.model_lists import SHARED_MODEL_ROUTES, ModelsEndpoint, googles_endpoints, shared_endpoint
+from afterword.api.otlp import OTLPEndpoint
 from afterword.api.prometheus import PrometheusEndpoint
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
-from afterword.api.routes import BASES, MODEL_CALL_ROUTES, ROUTES, ModelCallRoute, Route, paths_of
+from afterword.api.routes import BASES, MODEL_CALL_ROUTES, ROUTES, TELEMETRY_ROUTES, ModelCallRoute, Route, paths_of
 from afterword.api.unserved import find_unserved_error
 from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
 from afterword.lifespan import lifespan
@@ -47,6 +48,7 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
             call_route, _request_class(call_route), state, authenticator, tracer, call_tasks, lift
         )
         call_endpoints |= dict.fromkeys(paths_of(call_route.path), call_endpoint)
+    telemetry_endpoints = {route.path: OTLPEndpoint(route, state, authenticator) for route in TELEMETRY_ROUTES}
     page = pages.Pages()
     graphql = http_endpoint.GraphQLEndpoint(state, authenticator, compat)
     paths = [
@@ -55,7 +57,10 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
             for route in ROUTES
         ),
         ServedPath(http_endpoint.PATH, graphql, methods=["POST"]),
-        *(ServedPath(path, endpoint, methods=["POST"]) for path, endpoint in call_endpoints.items()),
+        *(
+            ServedPath(path, endpoint, methods=["POST"])
+            for path, endpoint in (*call_endpoints.items(), *telemetry_endpoints.items())
+        ),
         *_model_paths(state, authenticator),
         ServedPath("/metrics", PrometheusEndpoint(state, authenticator), methods=["GET"]),
         *(ServedPath(path, _static_file_endpoint(content, kind)) for path, kind, content in docs.files(VERSION)),

@@ -186,6 +186,21 @@ SETTINGS: tuple[Setting, ...] = (
         "Pairs to judge that may be given out at the same time; beyond it calls get 503.",
         minimum=100,
     ),
+    Setting(
+        "telemetry_wait",
+        "integer",
+        24,
+        "Hours for which evaluations and messages that were sent by OpenTelemetry wait for the span of their call.",
+        minimum=1,
+        maximum=MAX_DAYS * 24,
+    ),
+    Setting(
+        "max_waiting_telemetry",
+        "integer",
+        100_000,
+        "Evaluations and messages that may wait so; beyond it the oldest are deleted.",
+        minimum=1,
+    ),
     Setting("max_live", "integer", 200, "Pages and programs that may watch interactions as they come.", minimum=1),
     Setting("shutdown_grace", "integer", 30, "Seconds that calls under way have to end when the server is stopped."),
     Setting(
@@ -234,6 +249,8 @@ class Settings:
     payload_retention_days: int
     pair_lease: int
     max_leased_pairs: int
+    telemetry_wait: int
+    max_waiting_telemetry: int
     max_live: int
     shutdown_grace: int
     log_level: str

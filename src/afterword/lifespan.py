@@ -24,6 +24,7 @@ from afterword.service.people.key_uses import KeyUses
 from afterword.service.projects import retention_periods
 from afterword.service.studies.ab_tests import ABTestWorker
 from afterword.service.studies.datasets import delete_unfinished
+from afterword.service.telemetry.worker import WaitingTelemetryWorker
 from afterword.store.background.packing import PackingWorker
 from afterword.store.background.retention import Retention
 from afterword.store.background.rollups import RollupWorker
@@ -104,7 +105,7 @@ async def lifespan(state: AppState, tracer: NoTracer, call_tasks: set[asyncio.Ta
         await delete_unfinished(state.store, Context.now())
     else:
         await cluster_member.join()
-    loop_workers: list[LoopWorker] = [ABTestWorker(state), AbandonedCallWorker(state)]
+    loop_workers: list[LoopWorker] = [ABTestWorker(state), AbandonedCallWorker(state), WaitingTelemetryWorker(state)]
     if cluster_member is not None:
         loop_workers.append(cluster_member)
     thread_workers = [state.search_index_worker, state.rollup_worker, state.packing_worker, state.retention]

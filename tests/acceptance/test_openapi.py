@@ -13,7 +13,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from afterword.api import openapi
-from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES
+from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, TELEMETRY_ROUTES
 
 DOCUMENT = openapi.document(version("afterword"))
 
@@ -24,7 +24,7 @@ def test_the_document_is_valid_openapi_3_1():
 
 def test_the_document_has_an_operation_for_each_route_and_no_other():
     described = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
-    called = {("POST", face.path) for face in MODEL_CALL_ROUTES}
+    called = {("POST", face.path) for face in (*MODEL_CALL_ROUTES, *TELEMETRY_ROUTES)}
     assert described == called | {(route.method, route.path) for route in ROUTES}
     assert len(set(openapi.operation_ids())) == len(ROUTES)
 

@@ -57,6 +57,7 @@ TAGS = {
     "metrics": "The feedback keys: what is measured, bool or scalar, and which way is better.",
     "projects": "Spaces of their own: interactions, metrics and labels of one are seen from no other.",
     "calls": "OpenAI's API over every registered model: each call is an interaction, found under its `completion_id`.",
+    "telemetry": "OpenTelemetry's protocol, OTLP: spans of calls become interactions, evaluations become feedback.",
     "ab-tests": "Which of several models people are happiest with, told from the feedback on calls that these share.",
     "models": "What completions come from: register models of any provider, and attach them to projects.",
     "keys": "The API keys that calls are made with, and what each may do.",
@@ -114,6 +115,67 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
 }
 """The summary, description and example body of each model call."""
+
+TELEMETRY: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "traces": (
+        "Take spans of OpenTelemetry",
+        "An ExportTraceServiceRequest, as protobuf or JSON. Spans of calls of models become interactions; others are "
+        "counted at `/metrics`. A span that was sent before changes nothing. What was rejected is told in the answer's "
+        "`partialSuccess`; all else is on disk. The key may also be sent as `x-api-key`, or as the password of Basic "
+        "authentication. Errors are a google.rpc.Status.",
+        {
+            "resourceSpans": [
+                {
+                    "scopeSpans": [
+                        {
+                            "spans": [
+                                {
+                                    "traceId": "5b8efff798038103d269b633813fc60c",
+                                    "spanId": "eee19b7ec3c1b174",
+                                    "name": "chat gpt-mini",
+                                    "startTimeUnixNano": "1790000000000000000",
+                                    "endTimeUnixNano": "1790000001000000000",
+                                    "attributes": [
+                                        {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+                                        {"key": "gen_ai.request.model", "value": {"stringValue": "gpt-mini"}},
+                                    ],
+                                }
+                            ]
+                        }
+                    ]
+                }
+            ]
+        },
+    ),
+    "logs": (
+        "Take log records of OpenTelemetry",
+        "An ExportLogsServiceRequest, as protobuf or JSON. Records that tell what was said in a call complete its "
+        "interaction, and `gen_ai.evaluation.result` becomes feedback; what comes before the span of its call waits on "
+        "disk. Other records are counted. Key, answer and errors are as for traces.",
+        {
+            "resourceLogs": [
+                {
+                    "scopeLogs": [
+                        {
+                            "logRecords": [
+                                {
+                                    "eventName": "gen_ai.evaluation.result",
+                                    "traceId": "5b8efff798038103d269b633813fc60c",
+                                    "spanId": "eee19b7ec3c1b174",
+                                    "attributes": [
+                                        {"key": "gen_ai.evaluation.name", "value": {"stringValue": "relevance"}},
+                                        {"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": 0.9}},
+                                    ],
+                                }
+                            ]
+                        }
+                    ]
+                }
+            ]
+        },
+    ),
+}
+"""The summary, description and example body of each signal of OTLP."""
 
 FAILURES = {
     429: "The provider takes no more calls now; `Retry-After` is its own.",

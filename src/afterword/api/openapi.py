@@ -12,8 +12,8 @@ import msgspec
 from msgspec.inspect import DateTimeType, Metadata, Type, UnionType, type_info
 
 from afterword import errors, types
-from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, PATH_PARAMETERS, TAGS
-from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, ModelCallRoute, Route
+from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, PATH_PARAMETERS, TAGS, TELEMETRY
+from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, TELEMETRY_ROUTES, ModelCallRoute, Route, TelemetryRoute
 from afterword.service.access import PERMISSIONS_OF_ROLE
 from afterword.service.studies.dataset_downloads import MEDIA_TYPES
 
@@ -41,6 +41,7 @@ def document(version: str) -> dict[str, Any]:
     for route, operation_id in zip(ROUTES, operation_ids(), strict=True):
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, operation_id)
     paths |= {call_route.path: {"post": _model_call_operation(call_route)} for call_route in MODEL_CALL_ROUTES}
+    paths |= {route.path: {"post": _telemetry_operation(route)} for route in TELEMETRY_ROUTES}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -296,6 +297,43 @@ def _model_call_response(call_route: ModelCallRoute) -> dict[str, Any]:
         "description": _description(call_route.answer),
         "headers": {"x-afterword-overhead-ms": time, "x-request-id": name},
         "content": answers,
+    }
+
+
+# ------------------------------------------------------------------------------------------------ OTLP
+
+
+def _telemetry_operation(route: TelemetryRoute) -> dict[str, Any]:
+    summary, description, example = TELEMETRY[route.signal]
+    first = next(other for other in TELEMETRY_ROUTES if other.signal == route.signal)
+    alias = "" if first is route else f"\n\nThe same as `POST {first.path}`."
+    prefix = route.path.removesuffix(f"/v1/{route.signal}").replace("/", ".")
+    status = {"type": "object", "properties": {"code": {"type": "integer"}, "message": {"type": "string"}}}
+    partial = {"type": "object", "properties": {"partialSuccess": {"type": "object"}}}
+    return {
+        "operationId": f"telemetry.{route.signal}{prefix}",
+        "tags": ["telemetry"],
+        "summary": summary,
+        "description": f"{description}{alias}\n\n{_permission_text('write')}",
+        "requestBody": {
+            "required": True,
+            "content": {
+                JSON: {"schema": {"type": "object"}, "example": example},
+            },
+        },
+        "responses": {
+            "200": {"description": "What was rejected, if anything was.", "content": {JSON: {"schema": partial}}}
+        }
+        | {
+            str(code): {"description": text, "content": {JSON: {"schema": status}}}
+            for code, text in {
+                400: "The body is no OTLP: it is not to be sent again.",
+                401: "The key is missing or wrong.",
+                403: "The key may not log.",
+                413: "The body is too large.",
+                503: "Nothing is lost: send it again after `Retry-After`.",
+            }.items()
+        },
     }
 
 

@@ -370,3 +370,19 @@ MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (
 def paths_of(path: str) -> list[str]:
     """Return a path of the first base address under each of BASES."""
     return [base + path.removeprefix(BASES[0]) for base in BASES]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryRoute:
+    """A path that takes OTLP over HTTP, served by otlp.py; glossary.py describes `signal`."""
+
+    signal: Literal["traces", "logs"]
+    path: str
+
+
+TELEMETRY_ROUTES: tuple[TelemetryRoute, ...] = tuple(
+    TelemetryRoute(signal=signal, path=f"{prefix}/v1/{signal}")
+    # The usual paths, those of Langfuse's SDK, and those beside Afterword's own.
+    for prefix in ("", "/api/public/otel", "/api/v1/otlp")
+    for signal in ("traces", "logs")
+)

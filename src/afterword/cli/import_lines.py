@@ -33,9 +33,9 @@ from uuid import UUID
 
 import msgspec
 
+from afterword.call_forms.turns import conversation
+from afterword.call_forms.turns import kind as _kind
 from afterword.cli.forms import own_form_lines, refuse_leftover_answers
-from afterword.cli.forms.turns import conversation
-from afterword.cli.forms.turns import kind as _kind
 from afterword.cli.occurrences import Occurrences
 from afterword.config import SETTINGS
 from afterword.ids import find_uuid_of_answer, id_of_text

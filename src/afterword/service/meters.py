@@ -133,6 +133,9 @@ class Meters:
         self._unlogged = self._counter(
             "calls_unlogged", "Calls that went through without being stored, because the store could not write."
         ).series()
+        self._telemetry = self._counter(
+            "telemetry", "Spans, log records and evaluations that were sent by OpenTelemetry.", "signal", "result"
+        )
         self.streams = self._family("gauge", "streams", "Calls under way, streamed or not.", Number, ()).series()
         self._requests = self._counter("http_requests", "Answers.", "route", "status")
         self._seconds = self._histogram(
@@ -201,6 +204,10 @@ class Meters:
     def count_unlogged_call(self) -> None:
         """Count a call that went through without being stored."""
         self._unlogged.inc()
+
+    def count_telemetry(self, signal: str, result: str, number: int = 1) -> None:
+        """Count spans, log records or evaluations that were sent by OpenTelemetry, by what became of them."""
+        self._telemetry.series(signal, result).inc(number)
 
     def count_answer(self, route: str, status: int, seconds: float) -> None:
         """Count an answer; `route` is the path template of its route."""

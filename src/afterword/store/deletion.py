@@ -35,6 +35,7 @@ from afterword.store.schema import (
     payloads,
     preferences,
     search_pending,
+    waiting_telemetry,
 )
 
 # Labels named in one statement, which takes up to 32,766 parameters.
@@ -227,7 +228,8 @@ def _drop(closed: ClosedPartitions, is_dropped: IsDropped, staying: Sequence[UUI
 
 
 def _take_hidden_of(transaction: Transaction, is_dropped: IsDropped) -> None:
-    """Delete images that no other interaction shows, and rows that are queued for the text index."""
+    """Delete images that no other interaction shows, rows that are queued for the text index, and events that were kept
+    to complete a text."""
     connection = transaction.connection
     image_use, other = interaction_images.alias(), interaction_images.alias()
     is_dropped_image = exists().where(image_use.c.hash == images.c.hash, is_dropped(image_use.c.interaction_id))
@@ -240,6 +242,7 @@ def _take_hidden_of(transaction: Transaction, is_dropped: IsDropped) -> None:
     )
     connection.execute(delete(interaction_images).where(is_dropped(interaction_images.c.interaction_id)))
     connection.execute(delete(search_pending).where(is_dropped(search_pending.c.interaction_id)))
+    connection.execute(delete(waiting_telemetry).where(is_dropped(waiting_telemetry.c.target_id)))
 
 
 def _locked(which: ColumnElement[bool]) -> Any:
@@ -265,7 +268,8 @@ def _take_outcomes_of(transaction: Transaction, is_dropped: IsDropped) -> None:
 
 
 def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
-    """Delete payloads and images, and queue the words for removal from the text index.
+    """Delete payloads, images and events that were kept to complete a text; queue the words for removal from the text
+    index.
 
     The removal needs the text, so that the payload moves to the queue. An interaction whose payload was deleted before
     may still be queued, and stays queued.
@@ -274,12 +278,16 @@ def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
     packed = packing.lock_payloads(transaction, ids)
     packing.release(transaction, any_of(payloads.c.base, ids), not_(any_of(payloads.c.interaction_id, ids)))
     with_payload = select(payloads.c.interaction_id).where(any_of(payloads.c.interaction_id, ids))
-    connection.execute(delete(search_pending).where(search_pending.c.interaction_id.in_(with_payload)))
+    queued = search_pending.c
+    connection.execute(delete(search_pending).where(queued.interaction_id.in_(with_payload), queued.erased.is_(None)))
     connection.execute(
         insert(search_pending).from_select(
             ["interaction_id", "erased"],
             select(payloads.c.interaction_id, payloads.c.payload).where(
-                any_of(payloads.c.interaction_id, ids), payloads.c.base.is_(None)
+                any_of(payloads.c.interaction_id, ids),
+                payloads.c.base.is_(None),
+                # The index still has the words of a payload that was replaced: these are to be removed.
+                ~exists().where(queued.interaction_id == payloads.c.interaction_id),
             ),
         )
     )
@@ -287,6 +295,7 @@ def _take_text(transaction: Transaction, ids: Sequence[UUID]) -> None:
     raw_payloads = read_undamaged_json(connection, packed)
     transaction.put(_PUT_PENDING, [(id, compress_in_full(raw)) for id, raw in raw_payloads])
     connection.execute(delete(payloads).where(any_of(payloads.c.interaction_id, ids)))
+    connection.execute(delete(waiting_telemetry).where(any_of(waiting_telemetry.c.target_id, ids)))
     uses = any_of(interaction_images.c.interaction_id, ids)
     digests = set(connection.execute(select(interaction_images.c.hash).where(uses)).scalars())
     if digests:

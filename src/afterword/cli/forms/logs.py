@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from afterword.call_forms.turns import (
+    Turn,
+    anthropic_message,
+    conversation,
+    from_json_text,
+    is_conversation,
+    is_turn,
+    iterate_numbered,
+    message_of_responses,
+)
 from afterword.cli.forms.parts import (
     CONVERSATIONS,
     SYSTEM,
@@ -13,20 +23,9 @@ from afterword.cli.forms.parts import (
     is_value,
     ratings_of,
     split_answer,
-    system_text,
     turns_of,
 )
 from afterword.cli.forms.training import with_rating_feedback
-from afterword.cli.forms.turns import (
-    Turn,
-    anthropic_message,
-    conversation,
-    from_json_text,
-    is_conversation,
-    is_turn,
-    iterate_numbered,
-    tool_calls,
-)
 from afterword.json_text import LineError
 
 REQUEST_RESPONSE_NAMES = (
@@ -305,7 +304,7 @@ def _answers_in(value: dict[str, Any]) -> Iterator[Turn | str]:
     elif value.get("type") == "message" and isinstance(value.get("content"), list):
         yield anthropic_message(value["content"])
     elif isinstance(value.get("output"), list) and value.get("object") == "response":
-        yield _message_of_responses(value["output"])
+        yield message_of_responses(value["output"])
     elif isinstance(value.get("message"), dict) and "role" not in value:
         yield from _answers(value["message"])
     elif is_turn(value):
@@ -317,19 +316,6 @@ def _answers_in(value: dict[str, Any]) -> Iterator[Turn | str]:
             if value.get(name):
                 yield from _answers(value[name])
                 return
-
-
-def _message_of_responses(items: list[Any]) -> Turn:
-    """Convert the output items of OpenAI's Responses API to one message."""
-    texts: list[str] = []
-    calls: list[Any] = []
-    for item in items:
-        if isinstance(item, dict) and item.get("type") == "message":
-            texts.append(system_text(item.get("content")))
-        elif isinstance(item, dict) and item.get("type") == "function_call":
-            calls.append({**item, "id": item.get("call_id")})
-    message: Turn = {"role": "assistant", "content": "".join(texts) or None}
-    return {**message, "tool_calls": tool_calls(calls)} if calls else message
 
 
 # ------------------------------------------------------------------------------------------------ traces

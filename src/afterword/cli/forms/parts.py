@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
-from afterword.cli.forms.turns import (
+from afterword.call_forms.turns import (
     Turn,
     conversation,
     from_json_text,
@@ -12,6 +12,7 @@ from afterword.cli.forms.turns import (
     is_turn,
     kind,
     role_of,
+    text_of_content,
     transcript,
 )
 from afterword.json_text import LineError
@@ -86,7 +87,7 @@ class Parts:
         elif question := self.find(QUESTIONS):
             messages = self._question_messages(question)
         system = self.take(*SYSTEM) if messages else None
-        if (text := system_text(system)) and messages[0].get("role") != "system":
+        if (text := text_of_content(system)) and messages[0].get("role") != "system":
             messages = [{"role": "system", "content": text}, *messages]
         return messages
 
@@ -148,17 +149,6 @@ def turns_of(value: list[Any], name: str) -> list[Turn]:
             messages.append({"role": "assistant", "content": turn["output"]})
         return messages
     return conversation(value, name)
-
-
-def system_text(value: Any) -> str:
-    """Return the text of a system prompt in any of its forms."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return system_text(value.get("parts") or value.get("content") or value.get("text"))
-    if isinstance(value, list):
-        return "\n".join(filter(None, map(system_text, value)))
-    return ""
 
 
 def split_answer(messages: list[Turn]) -> tuple[list[Turn], Turn | None]:

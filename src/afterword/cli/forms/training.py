@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from afterword.call_forms.turns import Turn, conversation, from_json_text, is_pair, is_turn, kind, transcript
 from afterword.cli.forms.parts import ANSWERS, Line, Parts, is_value, split_answer
-from afterword.cli.forms.turns import Turn, conversation, from_json_text, is_pair, is_turn, kind, transcript
 from afterword.json_text import LineError
 
 PREFERENCE = "preference"

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import Row
 
 from afterword.config import Settings
 from afterword.errors import Invalid
@@ -14,7 +15,7 @@ from afterword.service.context import Context
 from afterword.service.interactions import content
 from afterword.service.interactions.media import Media
 from afterword.service.validation import check_text
-from afterword.store import calls
+from afterword.store import calls, packing, telemetry
 from afterword.store import interactions as stored
 from afterword.store.background import rollups
 from afterword.store.background.packing import queue_turn
@@ -216,6 +217,35 @@ def finishing_rows(
         label_rows = [(number, prompt.created_at, completion_id) for number in numbers]
         later_rows.append((stored.INSERT["interaction_labels"], label_rows))
     return RowBatch(rows, len(raw) + 500, [], (completion_id, later_rows) if later_rows else None)
+
+
+def replacing_rows(
+    context: Context, row: Row[Any], payload: Payload, images: list[Media], *, finish_reason: str | None
+) -> Rows:
+    """Return the rows that replace the payload of a stored interaction; see `telemetry.note_replacement`.
+
+    `row` is its row in `interactions`; `images` are those that are new.
+    """
+    raw = encode(payload)
+    contents = message_contents(payload.messages, completion_message(payload.completion, payload.message))
+    values = (
+        content.prompt_hash(payload.messages),
+        hash63(prompt_text(payload.messages)),
+        hash63(payload.completion),
+        len(raw) + sum(len(image.content) for image in images),
+        preview(payload, len(raw)),
+        _encoder.encode(contents).decode() if contents else None,
+    )
+    numbers = sorted(content_number(row.project, name) for name in contents)
+    return [
+        (telemetry.REPLACE_INTERACTION, [(row.id, *values)]),
+        (packing.REPACK, [(row.id, context.store.compression.compress(raw), None)]),
+        *([(telemetry.SET_FINISH_REASON, [(row.id, finish_reason)])] if finish_reason else []),
+        *queue_turn(row.project, row.session_id, row.id),
+        *rollups.dirty_hour(row.project, row.created_at),
+        *([(telemetry.INSERT_LABEL_ROW, [(number, row.created_at, row.id) for number in numbers])] if numbers else []),
+        *_image_rows(images, row.project, row.id),
+    ]
 
 
 def _contents(prompt: PreparedPrompt, completion: PreparedCompletion) -> list[str]:

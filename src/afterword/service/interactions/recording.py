@@ -94,9 +94,9 @@ async def prepare_interaction(
         check_model_of(context, test, context.catalog.find_model(body.model or ""), project)
     model = None if body.model is None else await model_number(context, body.model)
     if _rough_size(body) > LARGE_PAYLOAD_BYTES:
-        prepared = await asyncio.to_thread(_prepared_interaction, context, body, project, model, source)
+        prepared = await asyncio.to_thread(prepared_interaction, context, body, project, model, source)
     else:
-        prepared = _prepared_interaction(context, body, project, model, source)
+        prepared = prepared_interaction(context, body, project, model, source)
     if test is not None:
         prepared.rows.append((INSERT_INTERACTION, [(prepared.response.completion_id, test.number, model)]))
     return prepared
@@ -133,9 +133,10 @@ def _rough_size(body: NewInteraction) -> int:
     return size
 
 
-def _prepared_interaction(
+def prepared_interaction(
     context: Context, body: NewInteraction, project: ProjectRow, model: int | None, source: Source
 ) -> PreparedInteraction:
+    """Check an interaction of a known project and model, and make its rows. Raises `Invalid`, `TooLarge`."""
     now = context.now()
     _check_parent(body)
     labels = preparation.checked_labels(context, body.labels or {})

@@ -20,7 +20,7 @@ from afterword.store.background.contents import backfill_contents
 from afterword.store.background.worker import ThreadWorker
 from afterword.store.calls import OPEN
 from afterword.store.compression import decompress, train
-from afterword.store.engine import Delete, DeleteByKey, Index, Store, Transaction
+from afterword.store.engine import Delete, DeleteByKey, Index, Insert, Store, Transaction
 from afterword.store.engine.dialect import any_of
 from afterword.store.engine.turns import Change, Turn
 from afterword.store.feedback import has_details, read_details
@@ -40,6 +40,7 @@ log = logging.getLogger("afterword.search")
 # then another, which asks for the words to be taken out, and stays.
 TAKEN_IN = Delete(search_pending, "interaction_id", search_pending.c.erased.is_(None))
 TAKEN_OUT = Delete(search_pending, "interaction_id", search_pending.c.erased.is_not(None))
+QUEUE = Insert(search_pending, ignore_existing=True)
 
 # A change of details has a row of its own, so that one which is committed meanwhile stays.
 DETAILS_TAKEN_IN = DeleteByKey(details_pending)
@@ -144,6 +145,7 @@ class SearchIndexWorker(ThreadWorker):
             [
                 (TAKEN_IN, [(interaction_id,) for interaction_id in batch.added]),
                 (TAKEN_OUT, [(interaction_id,) for interaction_id in batch.erased]),
+                (QUEUE, [(interaction_id, None) for interaction_id in batch.replaced]),
                 (DETAILS_TAKEN_IN, batch.details_changes),
             ]
         )
@@ -221,6 +223,8 @@ class _Batch(NamedTuple):
     texts: Sequence[_QueuedText]
     added: Sequence[UUID]
     erased: Sequence[UUID]
+    replaced: Sequence[UUID]
+    """Those of `erased` that have another payload by now, whose words are to be added next."""
     details_changes: Sequence[tuple[UUID, UUID]]
 
 
@@ -323,6 +327,7 @@ def _next_batch(connection: Connection) -> _Batch:
     alone = {row.interaction_id: row.payload for row in queued if row.payload is not None and row.erased is None}
     ids = [*(interaction_id for interaction_id in added if interaction_id not in alone), *indexed_again]
     texts = _added_texts(connection, ids, read_json(connection, ids))
+    having_payload = select(payloads.c.interaction_id).where(any_of(payloads.c.interaction_id, list(erased)))
     return _Batch(
         [
             *(_added_text(interaction_id, decompress(payload)) for interaction_id, payload in alone.items()),
@@ -334,5 +339,6 @@ def _next_batch(connection: Connection) -> _Batch:
         ],
         added,
         list(erased),
+        list(connection.execute(having_payload).scalars()) if erased else [],
         [(row.interaction_id, row.change_id) for row in changed],
     )

@@ -9,7 +9,7 @@ has to look it up. The table `labels` holds the label for each number.
 
 The text index is not here, because each database has its own, in store/engine/. `search_pending` is the queue of texts
 that are not in it yet, `details_pending` that of changed details. `packing_pending` is the queue of turns whose
-conversations are to be packed.
+conversations are to be packed. `waiting_telemetry` holds what came before the call that it is about.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from afterword.store.schema.interactions import (
     payloads,
     preferences,
     search_pending,
+    waiting_telemetry,
 )
 
 from .ab_tests import ab_interactions, ab_test_models, ab_tests
@@ -117,4 +118,5 @@ __all__ = [
     "users",
     "versions",
     "views",
+    "waiting_telemetry",
 ]

@@ -274,6 +274,31 @@ details_pending = Table(
     **CLUSTERED,
 )
 
+# Evaluations of calls, and events that tell what was said in them, as OpenTelemetry sends them: kept until the span of
+# the call comes, and for a time after that, because further events complete its content (service/telemetry/).
+waiting_telemetry = Table(
+    "waiting_telemetry",
+    metadata,
+    # The completion_id that follows from the span, or the id that stands for the id of the provider's answer.
+    Column("target_id", Id, primary_key=True),
+    # Made of the content: a repetition has the same.
+    Column("id", Id, primary_key=True),
+    Column("project", Integer, nullable=False),
+    # The number of the API key that sent it.
+    Column("actor", Integer, nullable=False),
+    # In milliseconds, by the server's clock.
+    Column("received_at", BigInteger, nullable=False),
+    # Whether it is an evaluation, which is deleted once it is feedback.
+    Column("is_evaluation", Boolean, nullable=False),
+    # The id of the provider's answer that an evaluation names.
+    Column("response_id", Text),
+    # As JSON.
+    Column("content", LargeBinary, nullable=False),
+    # For what has waited for too long.
+    Index(None, "received_at"),
+    **CLUSTERED,
+)
+
 # The queue of turns whose conversations are to be packed (store/background/packing.py). Its rows are committed with the
 # interactions that name a session.
 packing_pending = Table(

@@ -205,6 +205,30 @@ def anthropic_message(blocks: list[Any]) -> Turn:
     return message
 
 
+def text_of_content(value: Any) -> str:
+    """Return the text of a system prompt, or of any other content, in any of its forms."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return text_of_content(value.get("parts") or value.get("content") or value.get("text"))
+    if isinstance(value, list):
+        return "\n".join(filter(None, map(text_of_content, value)))
+    return ""
+
+
+def message_of_responses(items: list[Any]) -> Turn:
+    """Convert the output items of OpenAI's Responses API to one message."""
+    texts: list[str] = []
+    calls: list[Any] = []
+    for item in items:
+        if isinstance(item, dict) and item.get("type") == "message":
+            texts.append(text_of_content(item.get("content")))
+        elif isinstance(item, dict) and item.get("type") == "function_call":
+            calls.append({**item, "id": item.get("call_id")})
+    message: Turn = {"role": "assistant", "content": "".join(texts) or None}
+    return {**message, "tool_calls": tool_calls(calls)} if calls else message
+
+
 def from_json_text(value: Any) -> Any:
     """Decode a text that holds a JSON object or array; return any other value unchanged."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):

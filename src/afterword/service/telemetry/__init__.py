@@ -1,0 +1,1 @@
+"""Calls, messages and evaluations that other systems report: OpenTelemetry and LiteLLM."""
