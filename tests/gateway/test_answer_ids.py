@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+HELLO = [{"role": "user", "content": "Hello there"}]
 PREFIXES = ("chatcmpl-", "cmpl-", "resp_", "msg_")
 
 
@@ -34,6 +35,44 @@ def statuses(answer: Any) -> list[int]:
 def completion_ids(gateway: Any, **fields: Any) -> list[str]:
     answer = gateway.ask(gateway.model(), "Hello there", **fields).raise_for_status().json()
     return [choice["completion_id"] for choice in answer["choices"]]
+
+
+def test_the_id_of_an_answer_is_its_completion_id_with_a_prefix(gateway: Any, rate: Any):
+    model = gateway.model()
+    whole = gateway.ask(model).raise_for_status()
+    [choice] = whole.json()["choices"]
+    assert whole.json()["id"] == f"chatcmpl-{choice['completion_id']}"
+    assert choice["message"]["id"] == choice["completion_id"]
+    assert whole.headers["x-afterword-completion-id"] == choice["completion_id"]
+    assert whole.headers["x-afterword-session-id"] == whole.json()["session_id"]
+    assert rate(whole.json()["id"]).status_code == 201
+    legacy = gateway.http.post("/api/v1/completions", json={"model": model, "prompt": "Once"}).json()
+    assert legacy["id"] == f"cmpl-{legacy['choices'][0]['completion_id']}"
+    assert rate(legacy["id"]).status_code == 201
+    logged = gateway.logged(legacy["id"])
+    assert logged["call"]["response_id"] not in (None, legacy["id"])
+
+
+def test_each_chunk_of_a_stream_carries_the_ids(gateway: Any, rate: Any):
+    body = {"model": gateway.model(), "messages": HELLO, "stream": True, "n": 2}
+    body["stream_options"] = {"include_usage": True}
+    with gateway.http.stream("POST", "/api/v1/chat/completions", json=body) as answer:
+        first_id = answer.headers["x-afterword-completion-id"]
+        session_id = answer.headers["x-afterword-session-id"]
+        chunks = [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: {")]
+    assert {chunk["id"] for chunk in chunks} == {f"chatcmpl-{first_id}"}
+    assert {chunk["session_id"] for chunk in chunks} == {session_id}
+    ids = {0: first_id, 1: str(UUID(int=UUID(first_id).int + 1))}
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    assert {choice["index"] for choice in choices} == {0, 1}
+    assert all(choice["delta"]["id"] == choice["completion_id"] == ids[choice["index"]] for choice in choices)
+    assert rate(ids[1]).status_code == 201
+
+
+def test_a_failed_call_names_its_interaction_in_a_header(gateway: Any):
+    failed = gateway.ask(gateway.model("garbage"))
+    assert failed.status_code >= 500
+    assert gateway.logged(failed.headers["x-afterword-completion-id"])["call"]["state"] == "failed"
 
 
 def test_feedback_takes_the_id_of_an_answer_with_and_without_hyphens(gateway: Any, rate: Any):

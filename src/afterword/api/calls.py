@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from afterword import json_text
 from afterword.api.auth import Authenticator
+from afterword.api.call_headers import NO_CALL_HEADERS, read_call_headers
 from afterword.api.decoding import Lift
 from afterword.api.event_stream import EventStream
 from afterword.api.protocol import Protocol
@@ -36,7 +37,7 @@ from afterword.api.rest import (
 from afterword.api.routes import ModelCallRoute
 from afterword.api.streams import Relay, is_usage, storable_choice
 from afterword.api.traces import NoTracer
-from afterword.errors import AfterwordError, Invalid, Unavailable
+from afterword.errors import AfterwordError, Unavailable
 from afterword.gateway.call_format import FormatCall
 from afterword.gateway.facts import FactsAccumulator, trace_id_of
 from afterword.gateway.provider import Body, Operation
@@ -48,6 +49,7 @@ from afterword.service.interactions.calls import (
     CallRecorder,
     CallResult,
     Choice,
+    check_is_free,
     estimated_usage,
     new_id,
     readable_session,
@@ -58,7 +60,6 @@ from afterword.types import CallRequest, State
 log = logging.getLogger("afterword")
 _request_numbers = itertools.count(1)
 
-STORE_HEADER = b"x-afterword-store"
 # The caller hung up before the answer; nginx introduced this status.
 CLIENT_CLOSED_STATUS = 499
 
@@ -146,6 +147,9 @@ class ModelRequest(ABC):
         self.accepted_at = accepted_at
         self.send = send
         self.span = endpoint.tracer.start(self.operation, scope["path"], headers, request_id.decode("latin-1"))
+        self.call_headers = NO_CALL_HEADERS
+        self.call: CallRecorder | None = None
+        """What stores the call, once it is known where it goes."""
         self.stream: EventStream | None = None
         """The answer, if it is streamed."""
         self.relay: Relay | None = None
@@ -188,14 +192,15 @@ class ModelRequest(ABC):
         actor = self.endpoint.authenticator.actor("POST", self.headers)
         context = get_permitted_context(self.app_state, actor, "call")
         incoming = self.read(await read_body(self.headers, receive, self.app_state.settings.max_body))
-        if (store := self.headers.get(STORE_HEADER)) is not None:
-            incoming.request.store = _is_stored(store)
+        self.call_headers = read_call_headers(self.headers)
+        self.call_headers.fill(incoming.request)
         await self.serve(context, incoming)
 
     async def serve(self, context: Context, incoming: IncomingCall) -> None:
         """Route the call, make it, log it and answer it."""
         request, _, storable_body, replacements = incoming
-        first_id = new_id(stored=request.store is not False)
+        own_id = self.call_headers.completion_id if request.store is not False else None
+        first_id = own_id or new_id(stored=request.store is not False)
         model_route = self.span.start_provider_call(
             get_call_route(
                 context,
@@ -204,7 +209,9 @@ class ModelRequest(ABC):
                 ab_campaign=request.ab_campaign,
             )
         )
-        call = CallRecorder(
+        if own_id is not None:
+            await check_is_free(context, own_id)
+        call = self.call = CallRecorder(
             context,
             request,
             model_route,
@@ -213,6 +220,7 @@ class ModelRequest(ABC):
             first_id,
             trace_id_of(self.headers.get(b"traceparent", b"").decode("latin-1")),
             json_text.as_rows(replacements),
+            self.call_headers.labels,
         )
         self.prompt_messages = request.messages or [storable_body.get("prompt")]
         answer = (
@@ -330,7 +338,11 @@ class ModelRequest(ABC):
 
     def own_headers(self) -> Headers:
         """Return Afterword's headers of every answer, also of an error."""
-        return [(b"x-request-id", self.request_id)]
+        headers: Headers = [(b"x-request-id", self.request_id)]
+        if self.call is not None:
+            headers.append((b"x-afterword-completion-id", str(self.call.ids[0]).encode()))
+            headers.append((b"x-afterword-session-id", str(self.call.session_id).encode()))
+        return headers
 
     def outcome(
         self, model_route: ModelRoute, state: State, started_at: float, error: AfterwordError | None = None
@@ -421,22 +433,6 @@ def _server_stopped_error() -> Unavailable:
         hint="Call again after the time that Retry-After gives.",
         retry_after=2,
     )
-
-
-# ------------------------------------------------------------------------------------------------ requests
-
-
-def _is_stored(header: bytes) -> bool:
-    """Return what the header that switches the log off says. Raises `Invalid` for anything but `true` and `false`."""
-    value = header.strip().lower()
-    if value not in (b"true", b"false"):
-        raise Invalid(
-            f"The header {STORE_HEADER.decode()} is {header.decode('latin-1')[:80]!r}, but must be true or false.",
-            code="invalid_header",
-            param=STORE_HEADER.decode(),
-            hint="Send false to log nothing of the call, or leave the header out.",
-        )
-    return value == b"true"
 
 
 # ------------------------------------------------------------------------------------------------ answers

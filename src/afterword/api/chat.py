@@ -10,11 +10,10 @@ import msgspec
 from afterword.api.calls import IncomingCall, ModelRequest
 from afterword.api.decoding import read_call
 from afterword.api.outgoing import outgoing_body
-from afterword.api.streams import DeltaForm, Relay
+from afterword.api.streams import DeltaForm, Relay, answer_id
 from afterword.errors import AfterwordError
 from afterword.gateway.provider import Body, ProviderError
 from afterword.gateway.relay import GatewayAnswer
-from afterword.ids import uuid7
 from afterword.service.context import Context
 from afterword.service.interactions.calls import CallRecorder, CallResult, count_call
 from afterword.service.models.routing import ModelRoute, get_model_route
@@ -51,7 +50,7 @@ class ChatRequest(ModelRequest):
         """Return a whole answer with its ids, and members that OpenAI's clients expect and some providers leave out."""
         body = answer.body
         body["session_id"] = call.session_id
-        body.setdefault("id", f"chatcmpl-{uuid7().hex}")
+        body["id"] = answer_id(call, self.operation)
         body.setdefault("created", int(time.time()))
         needs_content = self.operation == "chat" and self._delta_form().needs_whole_deltas
         for choice in body.get("choices") or []:
@@ -60,7 +59,7 @@ class ChatRequest(ModelRequest):
             if self.operation != "chat":
                 continue
             message = choice.setdefault("message", {})
-            message.setdefault("id", f"{body['id']}-{choice['index']}")
+            message["id"] = str(choice["completion_id"])
             message.setdefault("role", "assistant")
             if needs_content and message.get("content") is None:
                 message["content"] = ""

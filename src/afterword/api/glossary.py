@@ -71,6 +71,26 @@ _COMPLETION = "0192d3a4-5b6c-7d8e-9f00-112233445566"
 _OTHER_COMPLETION = "0192d3a4-5b6c-7d8e-9f00-665544332211"
 _SESSION = "0192d3a4-5b6c-7d8e-9f00-aabbccddeeff"
 
+CALL_HEADERS = {
+    "x-afterword-completion-id": "An id of your own for the first choice: a UUID that no interaction has. Further "
+    "choices get the ids after it.",
+    "x-afterword-session": "The session, as `session_id` in the body.",
+    "x-afterword-user": "The end user of your product, as `user` in the body.",
+    "x-afterword-environment": "Where your product ran, as `environment` in the body.",
+    "x-afterword-parent": "The interaction that the call is a step of, as `parent` in the body.",
+    "x-afterword-step": "The name of the step, as `step` in the body.",
+    "x-afterword-label-KEY": "A label. HTTP has no capital letters in names: write them as %XX.",
+    "x-afterword-store": "`false` logs nothing of the call; it wins over `store` in the body.",
+    "baggage": "W3C baggage: `session.id`, `user.id`, `deployment.environment.name`, `afterword.label.KEY` are read.",
+    "traceparent": "W3C trace context: the trace is the session where nothing else names one.",
+}
+"""The headers that a model call may have."""
+ANSWER_HEADERS = {
+    "x-afterword-completion-id": "The completion_id of the first choice.",
+    "x-afterword-session-id": "The session that the call belongs to.",
+    "x-request-id": "The request's id, kept with the interaction.",
+}
+
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "chat": (
         "Call a chat model",

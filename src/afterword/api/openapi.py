@@ -12,7 +12,17 @@ import msgspec
 from msgspec.inspect import DateTimeType, Metadata, Type, UnionType, type_info
 
 from afterword import errors, types
-from afterword.api.glossary import ABOUT, CALLS, EXAMPLES, FAILURES, PATH_PARAMETERS, TAGS, TELEMETRY
+from afterword.api.glossary import (
+    ABOUT,
+    ANSWER_HEADERS,
+    CALL_HEADERS,
+    CALLS,
+    EXAMPLES,
+    FAILURES,
+    PATH_PARAMETERS,
+    TAGS,
+    TELEMETRY,
+)
 from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES, TELEMETRY_ROUTES, ModelCallRoute, Route, TelemetryRoute
 from afterword.service.access import PERMISSIONS_OF_ROLE
 from afterword.service.studies.dataset_downloads import MEDIA_TYPES
@@ -271,6 +281,10 @@ def _model_call_operation(call_route: ModelCallRoute) -> dict[str, Any]:
         "tags": ["calls"],
         "summary": summary,
         "description": f"{description}\n\n{_permission_text('call')}",
+        "parameters": [
+            {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+            for name, text in CALL_HEADERS.items()
+        ],
         "requestBody": {
             "required": True,
             "content": {JSON: {"schema": _reference(call_route.body), "example": example}},
@@ -292,10 +306,10 @@ def _model_call_response(call_route: ModelCallRoute) -> dict[str, Any]:
     if call_route.chunk:
         answers[EVENTS] = {"schema": _reference(call_route.chunk)}
     time = {"description": "Milliseconds that Afterword itself took.", "schema": {"type": "number"}}
-    name = {"description": "The request's id, kept with the interaction.", "schema": {"type": "string"}}
+    ids = {name: {"description": text, "schema": {"type": "string"}} for name, text in ANSWER_HEADERS.items()}
     return {
         "description": _description(call_route.answer),
-        "headers": {"x-afterword-overhead-ms": time, "x-request-id": name},
+        "headers": {"x-afterword-overhead-ms": time, **ids},
         "content": answers,
     }
 

@@ -17,7 +17,6 @@ from afterword.gateway.facts import FactsAccumulator
 from afterword.gateway.provider import Body, Operation
 from afterword.gateway.relay import Gateway, GatewayStream
 from afterword.gateway.response import ProviderResponse
-from afterword.ids import uuid7
 from afterword.service.interactions.calls import CallRecorder, CallResult, Choice, estimated_usage
 from afterword.service.models.routing import ModelRoute
 from afterword.types import State
@@ -121,7 +120,7 @@ class Relay:
         """Add the ids to a chunk and record its content. Tell whether to send it to the caller."""
         call, model = self.call, self.model_route.targets[self.stream.target if self.stream else 0][0]
         self.facts.take(chunk)
-        chunk.setdefault("id", self.head.get("id") or f"chatcmpl-{uuid7().hex}")
+        chunk["id"] = answer_id(call, self.operation)
         chunk.setdefault("created", int(time.time()))
         chunk["session_id"] = call.session_id
         if not self.head:
@@ -148,15 +147,15 @@ class Relay:
             choice["completion_id"] = call.ids[index]
             choice["model"] = model.key
             if "text" not in choice:
-                self._complete(choice, chunk, is_first)
+                self._complete(choice, is_first)
         return True
 
-    def _complete(self, choice: Body, chunk: Body, is_first: bool) -> None:
+    def _complete(self, choice: Body, is_first: bool) -> None:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             delta = choice["delta"] = {}
         if is_first or not self.delta_form.joins_texts:
-            delta.setdefault("id", f"{chunk['id']}-{choice['index']}")
+            delta["id"] = str(choice["completion_id"])
         if self.delta_form.needs_whole_deltas:
             delta.setdefault("role", "assistant")
             if delta.get("content") is None:
@@ -199,6 +198,11 @@ class Relay:
             origin=json_text.repair(self.facts.origin)[0],
             replacements=json_text.as_rows(replacements + usage_replacements),
         )
+
+
+def answer_id(call: CallRecorder, operation: Operation) -> str:
+    """Return the id of an answer in OpenAI's form, which is all that most frameworks keep of it: see `ids.py`."""
+    return f"{'cmpl-' if operation == 'completions' else 'chatcmpl-'}{call.completion_id(0)}"
 
 
 async def wait_uninterrupted(work: asyncio.Future[None]) -> None:

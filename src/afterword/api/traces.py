@@ -229,8 +229,10 @@ class Span(NoSpan):
     def finish(self, outcome: CallResult, answer: Mapping[str, Any], completions: Collection[UUID] = ()) -> None:
         """Note how the call ended. `answer` is the provider's, or the first chunk of its stream."""
         attributes: dict[str, Any] = {"afterword.state": outcome.state}
-        for name in ("id", "model"):
-            if isinstance(text := answer.get(name), str):
+        # The id is the provider's own, which the caller's answer does not have.
+        identifiers = {"id": outcome.origin.get("response_id", answer.get("id")), "model": answer.get("model")}
+        for name, text in identifiers.items():
+            if isinstance(text, str):
                 attributes[f"gen_ai.response.{name}"] = _attribute_text(text)
         for name, kind in (("prompt_tokens", "input"), ("completion_tokens", "output")):
             if isinstance(number := outcome.usage.get(name), int) and 0 <= number <= MAX_CALL_TOKENS:

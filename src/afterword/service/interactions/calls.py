@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from afterword.config import Settings
-from afterword.errors import AfterwordError, Invalid, Unavailable
+from afterword.errors import AfterwordError, Conflict, Invalid, Unavailable
 from afterword.ids import find_uuid, find_uuid_of_answer, id_of_choice, session_of, unstored_id, uuid7
 from afterword.service.context import AppState, Context
 from afterword.service.interactions import preparation
@@ -20,6 +20,7 @@ from afterword.store.ab_tests import INSERT_INTERACTION
 from afterword.store.background.worker import LoopWorker
 from afterword.store.catalog import ModelRow
 from afterword.store.engine import ConditionalWrite, Rows, Unit
+from afterword.store.interactions import find_interaction
 from afterword.store.servers import alive_servers as alive_servers
 from afterword.types import SHARED_FIELDS, CallRequest, Message, State
 from afterword.types.fields import TEXT_FIELDS
@@ -78,12 +79,13 @@ class CallRecorder:
         first_id: UUID,
         trace_id: str | None = None,
         replacements: Sequence[dict[str, str]] = (),
+        header_labels: dict[str, str] | None = None,
     ) -> None:
         """Take Afterword's own fields from a request. Raises `Invalid` for a call without messages.
 
         Labels, users and sessions that the log cannot store as such are stored among the parameters, as they were sent.
         `first_id` is the id of the first choice, and of the session if none was given; see `new_id`. `replacements` are
-        the parts of the request that could not be stored unchanged.
+        the parts of the request that could not be stored unchanged. Labels of the body win over `header_labels`.
         """
         self.context = context
         self.route = route
@@ -91,7 +93,7 @@ class CallRecorder:
         self.stored = request.store is not False
         self.ids = {0: first_id}
         self._replacements = replacements
-        own_fields = OwnFields.from_request(request, context.settings)
+        own_fields = OwnFields.from_request(request, context.settings, header_labels)
         self._session = session_of(route.project.key, own_fields.session)
         self._opened_indexes: set[int] = set()
         sent_parameters = {name: value for name, value in body.items() if name not in NON_PARAMETER_FIELDS}
@@ -255,6 +257,10 @@ class CallRecorder:
                 raise
             self._continue_unlogged(error)
             return False
+        except Exception as error:
+            if self.context.store.database.is_duplicate(error):
+                raise _completion_exists_error(self.ids[0]) from None
+            raise
         for row_batch in row_batches:
             self.context.catalog.keep_labels(row_batch.new_labels)
         self.context.state.search_index_worker.wake()
@@ -293,11 +299,14 @@ class OwnFields(msgspec.Struct, frozen=True):
     unreadable: dict[str, Any]
 
     @classmethod
-    def from_request(cls, request: CallRequest, settings: Settings) -> OwnFields:
+    def from_request(
+        cls, request: CallRequest, settings: Settings, header_labels: dict[str, str] | None = None
+    ) -> OwnFields:
         labels: dict[str, str] = {}
         unreadable: dict[str, Any] = {}
-        # `labels` takes precedence over `metadata`, also for the limit on the number of labels.
-        for name, labels_field in (("labels", request.labels), ("metadata", request.metadata)):
+        # In the order of precedence, also for the limit on the number of labels.
+        label_fields = {"labels": request.labels, "metadata": request.metadata, "header_labels": header_labels}
+        for name, labels_field in label_fields.items():
             if labels_field is None:
                 continue
             if not isinstance(labels_field, dict):
@@ -347,6 +356,22 @@ def _readable_text(value: Any, max_characters: int) -> str | None:
 def new_id(*, stored: bool) -> UUID:
     """Return the id of a new completion; if it is not stored, the id says so."""
     return uuid7() if stored else unstored_id()
+
+
+async def check_is_free(context: Context, completion_id: UUID) -> None:
+    """Raise `Conflict` if the id that a caller chose for a call is that of an interaction, or of a call under way."""
+    is_stored = await context.store.read(find_interaction, completion_id) is not None
+    if is_stored or any(completion_id in call.ids.values() for call in context.state.calls):
+        raise _completion_exists_error(completion_id)
+
+
+def _completion_exists_error(completion_id: UUID) -> Conflict:
+    return Conflict(
+        f"The completion_id {completion_id} is taken by an interaction with other content.",
+        code="completion_exists",
+        param="x-afterword-completion-id",
+        hint="Give each call an id of its own, also where it repeats one that failed.",
+    )
 
 
 def count_call(state: AppState, result: CallResult) -> None:
