@@ -39,6 +39,8 @@ IDENTITIES = ("id", "url", "uri", "title")
 IGNORED = frozenset({"role", "id"})
 # Lists whose parts keep their index in the whole answer. In other lists it only assigns pieces to parts.
 LISTS_WITH_INDEX = frozenset({"reasoning_details", "images"})
+# Lists whose elements always arrive whole.
+LISTS_OF_WHOLE_PARTS = frozenset({"response_items"})
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
@@ -194,6 +196,10 @@ class _Parts:
 
     def extend(self, pieces: list[Any], budget: _Budget) -> None:
         """Merge each piece into its part, or append it as a new part."""
+        if self.name in LISTS_OF_WHOLE_PARTS:
+            budget.take_text(_encoder.encode(pieces).decode())
+            self.parts += pieces
+            return
         for piece in pieces[self._repeated(pieces) :]:
             if isinstance(piece, dict):
                 self.merge(self.find(piece), piece, budget)
