@@ -37,6 +37,8 @@ WITHOUT_A_METHOD = {
     "recorded_calls.record_calls": "sent by the wrappers of providers' clients",
     "images.get": "images are fetched by their links",
     "images.get_media": "audio and files are fetched by their links",
+    "responses.get": "for OpenAI's clients; Afterword's own reads interactions",
+    "responses.list_input_items": "for OpenAI's clients; Afterword's own reads interactions",
 }
 """Routes with parameters that no method of the client has, each with the reason."""
 

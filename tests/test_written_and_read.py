@@ -141,6 +141,8 @@ ONLY_READING = {
     "/api/v1/interactions/search", "/api/v1/interactions/facets", "/api/v1/interactions/timeseries",
     "/api/v1/interactions/live", "/api/v1/sessions/search", "/api/v1/preferences/next", "/api/v1/preferences/ranking",
     "/api/v1/metrics/{metric}/statistics", "/api/v1/metrics/{metric}/timeseries", "/api/v1/datasets/preview",
+    # Refuses each call.
+    "/api/v1/responses/{response_id}/cancel",
     # Signs in: it sets a cookie.
     "/api/v1/session",
 }  # fmt: skip

@@ -62,6 +62,7 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
             for path, endpoint in (*call_endpoints.items(), *telemetry_endpoints.items())
         ),
         *_model_paths(state, authenticator),
+        *_paths_of_calls(state, authenticator),
         ServedPath("/metrics", PrometheusEndpoint(state, authenticator), methods=["GET"]),
         *(ServedPath(path, _static_file_endpoint(content, kind)) for path, kind, content in docs.files(VERSION)),
         ServedPath("/assets/{file:path}", _page_endpoint(page.asset), methods=["GET"]),
@@ -108,6 +109,16 @@ def _request_class(route: ModelCallRoute) -> type[ModelRequest]:
     if route.format is not None:
         return FormatRequest
     return EmbeddingsRequest if route.name == "embeddings" else ChatRequest
+
+
+def _paths_of_calls(state: AppState, authenticator: Authenticator) -> list[ServedPath]:
+    """Return the paths at which stored responses are served below the further base addresses."""
+    return [
+        ServedPath(path, _endpoint(route, state, authenticator), methods=[route.method])
+        for route in ROUTES
+        if route.tag == "calls"
+        for path in paths_of(route.path)[1:]
+    ]
 
 
 def _model_paths(state: AppState, authenticator: Authenticator) -> list[ServedPath]:

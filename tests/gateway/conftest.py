@@ -111,3 +111,61 @@ def provider() -> Iterator[Scripted]:
 def model(gateway: Any, provider: Scripted) -> str:
     """A model at the scripted provider, to be called by this name."""
     return gateway.model(endpoint=f"http://127.0.0.1:{provider.port}/v1")
+
+
+class ResponsesFace:
+    """Calls of the Responses API through a gateway."""
+
+    def __init__(self, gateway: Any, kind: str) -> None:
+        self.gateway = gateway
+        self.kind = kind
+
+    def model(self, behaviour: str = "good") -> str:
+        """Register a model whose provider speaks the Responses API, or chat alone."""
+        more = {} if self.kind == "native" else {"endpoint": f"{self.gateway.upstream.url}/chat-only/v1"}
+        return self.gateway.model(behaviour, **more)
+
+    def ask(self, model: str, input_: Any = "Hello there", **more: Any) -> Any:
+        """Make a call that is not streamed; return the response."""
+        answer = self.gateway.http.post("/api/v1/responses", json={"model": model, "input": input_, **more})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def stream(self, model: str, input_: Any = "Hello there", **more: Any) -> list[dict[str, Any]]:
+        """Make a streamed call; return its events."""
+        body = {"model": model, "input": input_, "stream": True, **more}
+        events: list[dict[str, Any]] = []
+        with self.gateway.http.stream("POST", "/api/v1/responses", json=body) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream"), answer.read()
+            name = ""
+            for line in answer.iter_lines():
+                if line.startswith("event: "):
+                    name = line[7:]
+                elif line.startswith("data: "):
+                    events.append(json.loads(line[6:]))
+                    assert events[-1]["type"] == name
+        assert [event["sequence_number"] for event in events] == list(range(len(events)))
+        return events
+
+    def logged(self, response: dict[str, Any]) -> dict[str, Any]:
+        """Return the interaction of a response."""
+        assert response["id"] == f"resp_{response['completion_id']}"
+        return self.gateway.logged(response["completion_id"])
+
+
+@pytest.fixture(params=["native", "chat"])
+def face(request: pytest.FixtureRequest, gateway: Any) -> ResponsesFace:
+    """The Responses API, for each kind of provider: one that speaks it, and one of chat."""
+    return ResponsesFace(gateway, request.param)
+
+
+@pytest.fixture
+def native(gateway: Any) -> ResponsesFace:
+    """The Responses API for providers that speak it."""
+    return ResponsesFace(gateway, "native")
+
+
+@pytest.fixture
+def translated(gateway: Any) -> ResponsesFace:
+    """The Responses API for providers of chat."""
+    return ResponsesFace(gateway, "chat")

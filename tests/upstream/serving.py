@@ -59,6 +59,7 @@ import uvicorn
 from disturbances import disturbed
 from escapes import escaped
 from framing import Cut, event
+from responses_api import Responses
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -383,6 +384,9 @@ app = Starlette(
         Route("/v1/completions", answer, methods=["POST"]),
         Route("/v1/embeddings", embed, methods=["POST"]),
         Route("/v1/messages", messages, methods=["POST"]),
+        Route("/v1/responses", Responses(met, streamed, at_once).answer, methods=["POST"]),
+        # A server that knows chat alone.
+        Route("/chat-only/v1/chat/completions", answer, methods=["POST"]),
         Route("/v1/messages/count_tokens", count_tokens, methods=["POST"]),
         # Azure has a path for each deployment.
         Route("/openai/{place:path}/chat/completions", answer, methods=["POST"]),

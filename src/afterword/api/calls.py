@@ -170,7 +170,7 @@ class ModelRequest(ABC):
         return {}
 
     @abstractmethod
-    def read(self, raw: bytes | bytearray) -> IncomingCall:
+    async def read(self, context: Context, raw: bytes | bytearray) -> IncomingCall:
         """Read the body of the call. Raises `BadRequest` or `Invalid`."""
 
     @abstractmethod
@@ -191,7 +191,8 @@ class ModelRequest(ABC):
         """Read the call, make it and answer it. Raises `AfterwordError` if no part of the answer was sent yet."""
         actor = self.endpoint.authenticator.actor("POST", self.headers)
         context = get_permitted_context(self.app_state, actor, "call")
-        incoming = self.read(await read_body(self.headers, receive, self.app_state.settings.max_body))
+        raw = await read_body(self.headers, receive, self.app_state.settings.max_body)
+        incoming = await self.read(context, raw)
         self.call_headers = read_call_headers(self.headers)
         self.call_headers.fill(incoming.request)
         await self.serve(context, incoming)

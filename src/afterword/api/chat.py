@@ -26,7 +26,7 @@ _request_decoder = msgspec.json.Decoder(CallRequest)
 class ChatRequest(ModelRequest):
     """A call of /chat/completions or /completions."""
 
-    def read(self, raw: bytes | bytearray) -> IncomingCall:
+    async def read(self, context: Context, raw: bytes | bytearray) -> IncomingCall:
         """Read the body of the call. Raises `BadRequest` or `Invalid`."""
         request, body, storable_body, replacements = read_call(_request_decoder, raw, self.endpoint.lift)
         user_agent = self.headers.get(b"user-agent", b"")

@@ -40,11 +40,15 @@ class FormatRequest(ModelRequest):
         """HTTP statuses of errors for which the form has others."""
         return self.format.statuses
 
-    def read(self, raw: bytes | bytearray) -> IncomingCall:
+    async def read(self, context: Context, raw: bytes | bytearray) -> IncomingCall:
         """Read the body of the call. Raises `BadRequest` or `Invalid`."""
         call_format = self.format
         body = read_object(raw)
+        if prepare := self.endpoint.route.prepare:
+            body = await prepare(context, body)
         chat_request = call_format.chat_request(body)
+        if chat_request.get("session_id") is None and (session := self._session_of_headers()):
+            chat_request["session_id"] = session
         storable_request, replacements = json_text.repair(chat_request)
         request: CallRequest = to_call(storable_request, CallRequest)
         if call_format.store_is_providers:
@@ -60,6 +64,13 @@ class FormatRequest(ModelRequest):
         }
         outgoing = FormatCall(call_format, native_body(body), outgoing_request, headers)
         return IncomingCall(request, outgoing, storable, replacements)
+
+    def _session_of_headers(self) -> str | None:
+        """Return the session that coding agents name in a header of their own, unless Afterword's header names one."""
+        if b"x-afterword-session" in self.headers:
+            return None
+        values = (self.headers.get(name) for name in self.endpoint.route.session_headers)
+        return next((value.decode("latin-1") for value in values if value), None)
 
     def new_relay(self, call: CallRecorder, model_route: ModelRoute, incoming: IncomingCall) -> Relay:
         """Return what forwards the stream of this call."""

@@ -43,6 +43,7 @@ PATH_PARAMETERS = {
     "model": base.MODEL.description,
     "outcome_id": base.OUTCOME_ID.description,
     "project": "A project, by key or id.",
+    "response_id": "The response: `resp_` and the completion_id.",
     "session_id": "The session: its id, or what the caller named it.",
     "team": "A team, by key or id.",
     "test": "The test, by key or id.",
@@ -109,6 +110,16 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "Have a model go on with a text",
         "OpenAI's older form: `prompt` in place of `messages`, and choices with `text`. Everything else as for chat.",
         {"model": "default/echo", "prompt": "Once upon a time"},
+    ),
+    "responses": (
+        "Have a model respond",
+        "OpenAI's Responses API. A provider that speaks it gets the call as it is; for any other it is translated to "
+        "chat. The answer's `id` is `resp_` and the completion_id, which stands beside it with the `session_id`. With "
+        "`stream: true` it is a stream of the API's events. `previous_response_id` goes on from what is logged: its "
+        "conversation is sent again before the new input, without its `instructions`, and the call stands in the same "
+        "session. `store: false` is for the provider: the call is logged all the same, unless the header "
+        "`x-afterword-store: false` says otherwise.",
+        {"model": "default/echo", "input": "Why is the sky blue?"},
     ),
     "embeddings": (
         "Turn texts into vectors",

@@ -14,11 +14,22 @@ from afterword import types as t
 from afterword.gateway.call_format import CallFormat
 from afterword.gateway.formats import FORMATS
 from afterword.gateway.formats.messages.messages_format import TokenCountFormat
-from afterword.gateway.provider import Operation
+from afterword.gateway.provider import Body, Operation
 from afterword.service import access, projects, views
 from afterword.service.cluster import status
+from afterword.service.context import Context
 from afterword.service.feedback import feedback, metrics, outcomes, pairs
-from afterword.service.interactions import batches, facets, images, live, recorded_calls, recording, search, sessions
+from afterword.service.interactions import (
+    batches,
+    facets,
+    images,
+    live,
+    recorded_calls,
+    recording,
+    responses,
+    search,
+    sessions,
+)
 from afterword.service.models import models
 from afterword.service.people import people, web_sessions
 from afterword.service.studies import ab_tests, analytics, dataset_downloads, dataset_sources, datasets
@@ -117,6 +128,17 @@ ROUTES: tuple[Route, ...] = (
           run=recording.delete_interaction, tag="interactions", needs="edit", answer=t.Deleted, errors=(404,)),
     Route(name="finding.list_labels", method="GET", path="/api/v1/labels", run=search.list_labels,
           tag="interactions", query=q.ProjectQuery, answer=t.LabelList, errors=(404,)),
+    # ---------------------------------------------------------------- responses of OpenAI's Responses API
+    Route(name="responses.get", method="GET", path="/api/v1/responses/{response_id}", run=responses.get_response,
+          tag="calls", query=q.ResponseQuery, answer=t.ResponseObject, errors=(404,), is_openais=True),
+    Route(name="responses.delete", method="DELETE", path="/api/v1/responses/{response_id}",
+          run=responses.delete_response, tag="calls", needs="edit", answer=t.DeletedResponse, errors=(404,),
+          is_openais=True),
+    Route(name="responses.list_input_items", method="GET", path="/api/v1/responses/{response_id}/input_items",
+          run=responses.list_input_items, tag="calls", query=q.InputItemsQuery, answer=t.InputItems, errors=(404,),
+          is_openais=True),
+    Route(name="responses.cancel", method="POST", path="/api/v1/responses/{response_id}/cancel",
+          run=responses.cancel_response, tag="calls", needs="call", answer=t.ResponseObject, is_openais=True),
     # ---------------------------------------------------------------- sessions of interactions
     Route(name="sessions.list_sessions", method="GET", path="/api/v1/sessions", run=sessions.list_sessions,
           tag="sessions", query=q.SessionsQuery, answer=t.SessionPage, errors=(404,)),
@@ -343,11 +365,25 @@ class ModelCallRoute:
     """The type of each event of a stream; None if the call cannot be streamed."""
     format: CallFormat | None = None
     """The form of the call, if it is not OpenAI's."""
+    prepare: Callable[[Context, Body], Awaitable[Body]] | None = None
+    """Completes a request from the store, such as with the conversation that it continues."""
+    session_headers: tuple[bytes, ...] = ()
+    """Headers in which clients of the form name the session. A session in the request itself takes precedence."""
 
 
 MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (
     ModelCallRoute(name="chat", path="/api/v1/chat/completions", answer=t.ChatCompletion, chunk=t.ChatChunk),
     ModelCallRoute(name="completions", path="/api/v1/completions", answer=t.TextCompletion, chunk=t.TextCompletion),
+    ModelCallRoute(
+        name="responses",
+        path="/api/v1/responses",
+        body=t.ResponseRequest,
+        answer=t.ResponseObject,
+        chunk=t.ResponseEvent,
+        format=FORMATS["responses"],
+        prepare=responses.continued_request,
+        session_headers=(b"session_id", b"session-id", b"conversation_id", b"thread-id"),
+    ),
     ModelCallRoute(name="embeddings", path="/api/v1/embeddings", answer=t.EmbeddingList),
     ModelCallRoute(
         name="messages",
@@ -356,6 +392,7 @@ MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (
         answer=t.MessageAnswer,
         chunk=t.MessageEvent,
         format=FORMATS["messages"],
+        session_headers=(b"x-claude-code-session-id",),
     ),
     ModelCallRoute(
         name="count_tokens",

@@ -213,6 +213,14 @@ from afterword.types.projects import (
     ProjectList,
 )
 from afterword.types.recorded_calls import RecordedCall
+from afterword.types.responses import (
+    DeletedResponse,
+    InputItems,
+    ResponseEvent,
+    ResponseObject,
+    ResponseRequest,
+    ResponseUsage,
+)
 from afterword.types.sessions import NewSession, Session
 from afterword.types.transcripts import SessionPage, SessionSummary, SessionTranscript, SessionTurn
 from afterword.types.views import NewSavedView, SavedView, SavedViewChange, SavedViewList
@@ -251,6 +259,7 @@ __all__ = [
     "DatasetOfUpload",
     "DatasetPreview",
     "Deleted",
+    "DeletedResponse",
     "Duplicates",
     "Embedding",
     "EmbeddingList",
@@ -271,6 +280,7 @@ __all__ = [
     "Images",
     "InlineFeedback",
     "Input",
+    "InputItems",
     "Interaction",
     "InteractionPage",
     "Interval",
@@ -362,6 +372,10 @@ __all__ = [
     "Ranking",
     "Recorded",
     "RecordedCall",
+    "ResponseEvent",
+    "ResponseObject",
+    "ResponseRequest",
+    "ResponseUsage",
     "Role",
     "Sample",
     "Sampling",

@@ -172,6 +172,26 @@ class InteractionQuery(Input):
     media: Annotated[Images, MEDIA] = "links"
 
 
+class ResponseQuery(Input, rename={"include": "include[]"}):
+    """What OpenAI's clients ask for beside a response. All of it is shown in any case, and as a whole."""
+
+    include: Annotated[list[str], Meta(description="Further data, which is shown in any case.")] = msgspec.field(
+        default_factory=list
+    )
+    stream: Annotated[bool, Meta(description="False: a response is not streamed again.")] = False
+
+
+class InputItemsQuery(Input, rename={"include": "include[]"}):
+    """The page of a response's input, in the words of OpenAI's API."""
+
+    after: Annotated[str | None, Meta(description="The id of the item before the page.")] = None
+    include: Annotated[list[str], Meta(description="Further data, which is shown in any case.")] = msgspec.field(
+        default_factory=list
+    )
+    limit: Annotated[int, Meta(ge=1, le=100, description="How many items: 1 to 100.")] = 20
+    order: Annotated[Literal["asc", "desc"], Meta(description="`asc` is the oldest first.")] = "desc"
+
+
 class ImageQuery(Input):
     """Whether an image is shown as it was sent, or as a thumbnail."""
 

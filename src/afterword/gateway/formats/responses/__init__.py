@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from afterword.errors import AfterwordError
@@ -22,6 +23,7 @@ class Responses:
     store_is_providers = True
     forwarded_headers = frozenset({"openai-beta", "openai-organization", "openai-project"})
     request_id_header = ""
+    statuses: Mapping[int, int] = {}
 
     def chat_request(self, body: Body) -> Body:
         """Return a request in the form of chat."""

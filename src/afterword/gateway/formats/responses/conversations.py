@@ -53,7 +53,7 @@ def request_of_chat(parameters: Body, messages: Iterable[Body]) -> Body:
     instructions = next((message for message in messages if message.get("id") == INSTRUCTIONS_ID), {})
     request["instructions"] = instructions.get("content")
     request["max_output_tokens"] = parameters.get("max_tokens")
-    request["tools"] = [_tool(tool) for tool in parameters.get("tools") or () if isinstance(tool, dict)]
+    request["tools"] = [_response_tool(tool) for tool in parameters.get("tools") or () if isinstance(tool, dict)]
     choice = parameters.get("tool_choice")
     request["tool_choice"] = _flat(choice) if isinstance(choice, dict) else choice
     if isinstance(format_ := parameters.get("response_format"), dict):
@@ -71,7 +71,7 @@ _FIELDS_OF_CHAT = frozenset(
 )  # fmt: skip
 
 
-def _tool(tool: Body) -> Body:
+def _response_tool(tool: Body) -> Body:
     flat = _flat(tool)
     return {"parameters": None, "strict": None, **flat} if flat.get("type") == "function" else flat
 

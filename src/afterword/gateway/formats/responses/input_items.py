@@ -91,11 +91,11 @@ def _output_message(item: Body) -> Body:
     output = item.get("output")
     if not isinstance(output, str | list):
         members = {name: value for name, value in item.items() if name not in _CALL_MEMBERS and value is not None}
-        output = _json(output if output is not None else members)
+        output = _json_of(output if output is not None else members)
     return {"role": "tool", "tool_call_id": item.get("call_id") or "", "content": chat_content(output)}
 
 
-def _json(value: Any) -> str:
+def _json_of(value: Any) -> str:
     return _encoder.encode(value).decode()
 
 
@@ -192,10 +192,10 @@ def chat_call(item: Body) -> Body:
     if kind == "function_call":
         function = {"name": item.get("name") or "", "arguments": item.get("arguments") or ""}
     elif kind == "custom_tool_call":
-        function = {"name": item.get("name") or "", "arguments": _json({"input": item.get("input") or ""})}
+        function = {"name": item.get("name") or "", "arguments": _json_of({"input": item.get("input") or ""})}
     else:
         members = {name: value for name, value in item.items() if name not in _CALL_MEMBERS}
-        function = {"name": kind.removesuffix("_call"), "arguments": _json(members)}
+        function = {"name": kind.removesuffix("_call"), "arguments": _json_of(members)}
     return {"id": item.get("call_id") or item.get("id") or "", "type": "function", "function": function}
 
 
