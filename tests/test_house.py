@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from afterword.api import glossary, openapi
-from afterword.api.routes import ROUTES
+from afterword.api.routes import MODEL_CALL_ROUTES, ROUTES
 from afterword.config import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -341,7 +341,9 @@ def test_every_field_says_what_it_means():
 
 
 def test_every_parameter_of_a_path_is_explained():
-    assert set(glossary.PATH_PARAMETERS) == {name for route in ROUTES for name in re.findall(r"{(\w+)}", route.path)}
+    assert set(glossary.PATH_PARAMETERS) == {
+        name for route in (*ROUTES, *MODEL_CALL_ROUTES) for name in re.findall(r"{(\w+)}", route.path)
+    }
 
 
 def test_every_dependency_is_argued_for():

@@ -19,20 +19,39 @@ from afterword.api import docs, pages, traces
 from afterword.api.auth import Authenticator, move_key_to_headers
 from afterword.api.calls import CallEndpoint, ModelRequest
 from afterword.api.chat import ChatRequest, EmbeddingsRequest
-from afterword.api.error_forms import GOOGLES_BASE, error_form_of
+from afterword.api.error_forms import GOOGLES_VERSION, error_form_of
 from afterword.api.formats import FormatRequest, TokenCountCall
+from afterword.api.generate_content import ContentTokenCountCall, GenerateContentCall
 from afterword.api.graphql import http_endpoint
 from afterword.api.model_lists import SHARED_MODEL_ROUTES, ModelsEndpoint, googles_endpoints, shared_endpoint
 from afterword.api.otlp import OTLPEndpoint
 from afterword.api.prometheus import PrometheusEndpoint
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
-from afterword.api.routes import BASES, MODEL_CALL_ROUTES, ROUTES, TELEMETRY_ROUTES, ModelCallRoute, Route, paths_of
+from afterword.api.routes import (
+    BASES,
+    GOOGLES_BASES,
+    MODEL_CALL_ROUTES,
+    ROUTES,
+    TELEMETRY_ROUTES,
+    ModelCallRoute,
+    Route,
+    paths_of,
+)
 from afterword.api.unserved import find_unserved_error
 from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
+from afterword.gateway.provider import Operation
 from afterword.lifespan import lifespan
 from afterword.service.access import digest
 from afterword.service.cluster.status import VERSION
 from afterword.service.context import AppState
+
+REQUEST_CLASSES: dict[Operation, type[ModelRequest]] = {
+    "embeddings": EmbeddingsRequest,
+    "count_tokens": TokenCountCall,
+    "generate_content": GenerateContentCall,
+    "count_content_tokens": ContentTokenCountCall,
+}
+"""The classes of calls that are neither chat nor in a form of their own alone."""
 
 
 def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
@@ -58,7 +77,7 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
         ),
         ServedPath(http_endpoint.PATH, graphql, methods=["POST"]),
         *(
-            ServedPath(path, endpoint, methods=["POST"])
+            ServedPath(_pattern(path), endpoint, methods=["POST"])
             for path, endpoint in (*call_endpoints.items(), *telemetry_endpoints.items())
         ),
         *_model_paths(state, authenticator),
@@ -88,7 +107,7 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = direct_endpoints.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if endpoint is None:
-            if scope["type"] == "http" and scope["path"].startswith(GOOGLES_BASE):
+            if scope["type"] == "http" and b"key=" in scope["query_string"] and scope["path"].startswith(GOOGLES_BASES):
                 move_key_to_headers(scope)
             await starlette(scope, receive, send)
         else:
@@ -104,11 +123,8 @@ def _endpoint(route: Route, state: AppState, authenticator: Authenticator) -> En
 
 
 def _request_class(route: ModelCallRoute) -> type[ModelRequest]:
-    if route.name == "count_tokens":
-        return TokenCountCall
-    if route.format is not None:
-        return FormatRequest
-    return EmbeddingsRequest if route.name == "embeddings" else ChatRequest
+    default_class = ChatRequest if route.format is None else FormatRequest
+    return REQUEST_CLASSES.get(route.name, default_class)
 
 
 def _paths_of_calls(state: AppState, authenticator: Authenticator) -> list[ServedPath]:
@@ -129,7 +145,12 @@ def _model_paths(state: AppState, authenticator: Authenticator) -> list[ServedPa
         if route.name in SHARED_MODEL_ROUTES
         for path in paths_of(route.path)[1:]
     ]
-    endpoints += [(endpoint.route.path, endpoint) for endpoint in googles_endpoints(state, authenticator)]
+    endpoints += [
+        (path, endpoint)
+        for endpoint in googles_endpoints(state, authenticator)
+        for path in paths_of(endpoint.route.path)
+        if GOOGLES_VERSION in path
+    ]
     return [ServedPath(_pattern(path), endpoint, methods=["GET"]) for path, endpoint in endpoints]
 
 
@@ -163,7 +184,7 @@ def _page_endpoint(serve: Callable[[Request], Response]) -> Any:
 
 # An unknown path below these is answered with a JSON error. Any other unknown path may be a location within the page.
 PROGRAM_PATH_PREFIXES = (
-    *(f"{base}/" for base in (*BASES, GOOGLES_BASE, "/api", "/openai")),
+    *(f"{base}/" for base in (*BASES, *GOOGLES_BASES, "/api", "/openai")),
     *("/images/", "/media/", "/docs/", "/assets/"),
 )
 

@@ -53,6 +53,7 @@ from typing import Any
 import anthropic_answers
 import anthropic_rules
 import framing
+import google_answers
 import message_rules
 import tool_calls
 import uvicorn
@@ -338,6 +339,25 @@ async def count_tokens(request: Request) -> Response:
     return JSONResponse({"input_tokens": len(json.dumps(body["messages"]))})
 
 
+async def generate_content(request: Request) -> Response:
+    """Answer as Google does: the model and what is asked of it stand in the path."""
+    body = await request.json()
+    model, _, method = request.path_params["call"].rpartition(":")
+    behaviour = model.partition(":")[0]
+    if method == "countTokens":
+        note(request, body)
+        return JSONResponse({"totalTokens": len(json.dumps(body["contents"]))})
+    if refusal := await met(request, {**body, "model": model}):
+        return refusal
+    if message := google_answers.complaint(body):
+        return JSONResponse({"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}, 400)
+    if method == "streamGenerateContent":
+        return streamed(model, google_answers.stream(behaviour, body))
+    if behaviour == "error-in-stream":
+        return JSONResponse({"error": google_answers.FELL_OVER})
+    return at_once(model, google_answers.whole(behaviour, body))
+
+
 def note(request: Request, body: Any) -> None:
     """Keep a request for /seen."""
     url, headers = request.url, dict(request.headers)
@@ -388,6 +408,7 @@ app = Starlette(
         # A server that knows chat alone.
         Route("/chat-only/v1/chat/completions", answer, methods=["POST"]),
         Route("/v1/messages/count_tokens", count_tokens, methods=["POST"]),
+        Route("/v1/models/{call:path}", generate_content, methods=["POST"]),
         # Azure has a path for each deployment.
         Route("/openai/{place:path}/chat/completions", answer, methods=["POST"]),
         Route("/openai/{place:path}/embeddings", embed, methods=["POST"]),

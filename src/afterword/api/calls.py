@@ -323,7 +323,7 @@ class ModelRequest(ABC):
             # Only now is it known whether anything is stored under the call's ids.
             self.span.finish(outcome, answer, call.ids.values() if call.stored else ())
 
-    async def reply(self, answer: Body) -> None:
+    async def reply(self, answer: Body | list[Body]) -> None:
         """Send a whole answer."""
         self.status = 200
         await reply(self.send, 200, JSON, json_text.encode_for_caller(answer), self.answer_headers())

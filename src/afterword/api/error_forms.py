@@ -6,32 +6,22 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from afterword.errors import AfterwordError
+from afterword.gateway.formats.generate_content.errors import error_body as googles_error_body
 from afterword.gateway.formats.messages.errors import error_body
 
 ErrorForm: TypeAlias = Callable[[AfterwordError], Any]
 
 ANTHROPIC_VERSION_HEADER = b"anthropic-version"
 """The header by which Anthropic's clients are known: they send it with each request."""
-GOOGLES_BASE = "/v1beta"
-"""What the paths of Google's clients begin with."""
-
-# https://cloud.google.com/apis/design/errors
-_GOOGLES_STATUSES = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    409: "ALREADY_EXISTS",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    501: "UNIMPLEMENTED",
-    503: "UNAVAILABLE",
-}
+GOOGLES_HEADERS = frozenset({b"x-goog-api-client", b"x-goog-api-key"})
+"""Headers by which Google's clients are known."""
+GOOGLES_VERSION = "/v1beta/"
+"""A part of paths that only Google's clients have."""
 
 
 def error_form_of(path: str, headers: dict[bytes, bytes]) -> ErrorForm:
     """Return the form of an error for the client that sent these headers to this path."""
-    if path.startswith(f"{GOOGLES_BASE}/"):
+    if GOOGLES_VERSION in path or not GOOGLES_HEADERS.isdisjoint(headers):
         return googles_error
     return anthropics_error if ANTHROPIC_VERSION_HEADER in headers else openais_error
 
@@ -47,6 +37,5 @@ def anthropics_error(error: AfterwordError) -> Any:
 
 
 def googles_error(error: AfterwordError) -> Any:
-    """Return an error in Google's form. It has no place for the hint, which therefore ends the message."""
-    status = _GOOGLES_STATUSES.get(error.status, "INTERNAL" if error.status >= 500 else "INVALID_ARGUMENT")
-    return {"error": {"code": error.status, "message": str(error), "status": status}}
+    """Return an error in Google's form."""
+    return googles_error_body(error, error.status)

@@ -43,7 +43,7 @@ class FormatRequest(ModelRequest):
     async def read(self, context: Context, raw: bytes | bytearray) -> IncomingCall:
         """Read the body of the call. Raises `BadRequest` or `Invalid`."""
         call_format = self.format
-        body = read_object(raw)
+        body = self.read_body(raw)
         if prepare := self.endpoint.route.prepare:
             body = await prepare(context, body)
         chat_request = call_format.chat_request(body)
@@ -71,6 +71,10 @@ class FormatRequest(ModelRequest):
             return None
         values = (self.headers.get(name) for name in self.endpoint.route.session_headers)
         return next((value.decode("latin-1") for value in values if value), None)
+
+    def read_body(self, raw: bytes | bytearray) -> Body:
+        """Return the body of the call. Raises `BadRequest`."""
+        return read_object(raw)
 
     def new_relay(self, call: CallRecorder, model_route: ModelRoute, incoming: IncomingCall) -> Relay:
         """Return what forwards the stream of this call."""
@@ -120,8 +124,12 @@ class TokenCountCall(FormatRequest):
         count = await self.app_state.gateway.find_native_answer(target, outgoing, self.response)
         if count is None:
             usage = estimated_usage(outgoing.chat_request["messages"], [])
-            count = {"input_tokens": usage["prompt_tokens"], "estimated": True}
+            count = self.count_body(usage["prompt_tokens"])
         await self.reply(count)
+
+    def count_body(self, tokens: int) -> Body:
+        """Return an estimate as the form's clients read it."""
+        return {"input_tokens": tokens, "estimated": True}
 
 
 class FormatRelay(Relay):

@@ -39,6 +39,7 @@ PATH_PARAMETERS = {
     "feedback_id": base.FEEDBACK_ID.description,
     "file": "The hash and the extension, as the interaction links to it.",
     "key_id": "The id of an API key, as `GET /api/v1/keys` lists it.",
+    "method": "`generateContent`, or `streamGenerateContent` for a stream of events with `alt=sse`.",
     "metric": base.METRIC.description,
     "model": base.MODEL.description,
     "outcome_id": base.OUTCOME_ID.description,
@@ -137,6 +138,19 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "max_tokens": 256,
             "messages": [{"role": "user", "content": "Why is the sky blue?"}],
         },
+    ),
+    "generate_content": (
+        "Call a model in the form of Google's generateContent",
+        "For Google's clients, whose base address is the server's own, without a path. A model of Google's gets the "
+        "request unchanged, and the answer is its own but for the ids. Any other model gets it translated to chat. "
+        "The answer's `responseId` is the completion_id. Errors have Google's form.",
+        {"contents": [{"role": "user", "parts": [{"text": "Why is the sky blue?"}]}]},
+    ),
+    "count_content_tokens": (
+        "Count the tokens of a request of generateContent",
+        "A model of Google's is asked for the count. For any other model it is estimated, as the usage of a call is "
+        "where the provider reports none: four bytes of the messages are a token. Nothing is logged.",
+        {"contents": [{"role": "user", "parts": [{"text": "Why is the sky blue?"}]}]},
     ),
     "count_tokens": (
         "Count the tokens of a request of the Messages API",

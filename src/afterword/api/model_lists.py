@@ -1,6 +1,7 @@
 """`GET /models` and `/models/{model}` as the asking client reads them.
 
-They have OpenAI's form by default, Anthropic's for requests with an `anthropic-version`, Google's under `/v1beta`."""
+They have OpenAI's form by default, Anthropic's for requests with an `anthropic-version`, Google's for requests with a
+header of Google's clients, and under `/v1beta`."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from afterword.api.auth import Authenticator
-from afterword.api.error_forms import ANTHROPIC_VERSION_HEADER, GOOGLES_BASE, anthropics_error, googles_error
+from afterword.api.error_forms import ANTHROPIC_VERSION_HEADER, GOOGLES_HEADERS, anthropics_error, googles_error
 from afterword.api.rest import Endpoint, Receive, Scope, Send
 from afterword.api.routes import Route
 from afterword.service.context import AppState, Context
@@ -23,26 +24,36 @@ GOOGLES_METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 
 
 class ModelsEndpoint:
-    """A path of models that clients of OpenAI's API and of Anthropic's share."""
+    """A path of models that clients of OpenAI's, Anthropic's and Google's APIs share."""
 
-    def __init__(self, openais: Endpoint, anthropics: Endpoint) -> None:
+    def __init__(self, openais: Endpoint, anthropics: Endpoint, googles: Endpoint) -> None:
         self._openais = openais
         self._anthropics = anthropics
+        self._googles = googles
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_anthropics = any(name == ANTHROPIC_VERSION_HEADER for name, _ in scope["headers"])
-        await (self._anthropics if is_anthropics else self._openais)(scope, receive, send)
+        names = {name for name, _ in scope["headers"]}
+        endpoint = self._openais
+        if ANTHROPIC_VERSION_HEADER in names:
+            endpoint = self._anthropics
+        elif not names.isdisjoint(GOOGLES_HEADERS):
+            endpoint = self._googles
+        await endpoint(scope, receive, send)
 
 
 def shared_endpoint(openais: Endpoint, state: AppState, authenticator: Authenticator) -> ModelsEndpoint:
     """Return the endpoint of a path at which OpenAI's form of models is served by `openais`."""
-    route = _ANTHROPICS_ROUTES[openais.route.name]
-    return ModelsEndpoint(openais, Endpoint(route, state, authenticator, error_form=anthropics_error))
+    anthropics_route, googles_route = _ANTHROPICS_ROUTES[openais.route.name], _GOOGLES_ROUTES[openais.route.name]
+    return ModelsEndpoint(
+        openais,
+        Endpoint(anthropics_route, state, authenticator, error_form=anthropics_error),
+        Endpoint(googles_route, state, authenticator, error_form=googles_error),
+    )
 
 
 def googles_endpoints(state: AppState, authenticator: Authenticator) -> list[Endpoint]:
     """Return the endpoints of the paths at which Google's clients look for models."""
-    return [Endpoint(route, state, authenticator, error_form=googles_error) for route in _GOOGLES_ROUTES]
+    return [Endpoint(route, state, authenticator, error_form=googles_error) for route in _GOOGLES_ROUTES.values()]
 
 
 # ------------------------------------------------------------------------------------------------ Anthropic's form
@@ -130,9 +141,11 @@ _ANTHROPICS_ROUTES = {
 }  # fmt: skip
 SHARED_MODEL_ROUTES = frozenset(_ANTHROPICS_ROUTES)
 """The names of the routes that have a form of their own for Anthropic's clients."""
-_GOOGLES_ROUTES = (
-    Route(name="models.list_models", method="GET", path=f"{GOOGLES_BASE}/models", run=_list_for_googles_clients,
-          tag="models", needs="list_models", query=GooglesModelsQuery, is_openais=True),
-    Route(name="models.get", method="GET", path=f"{GOOGLES_BASE}/models/{{model}}", run=_show_to_googles_clients,
-          tag="models", needs="list_models", query=GooglesModelsQuery, is_openais=True),
-)  # fmt: skip
+_GOOGLES_ROUTES = {
+    "models.list_models": Route(
+        name="models.list_models", method="GET", path="/v1beta/models", run=_list_for_googles_clients,
+        tag="models", needs="list_models", query=GooglesModelsQuery, is_openais=True),
+    "models.get": Route(
+        name="models.get", method="GET", path="/v1beta/models/{model}", run=_show_to_googles_clients,
+        tag="models", needs="list_models", query=GooglesModelsQuery, is_openais=True),
+}  # fmt: skip

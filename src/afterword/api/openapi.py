@@ -126,7 +126,7 @@ def _operation(route: Route, operation_id: str) -> dict[str, Any]:
         operation["description"] = description
     if route.needs == "open":
         operation["security"] = []
-    parameters = [*_path_parameters(route), *_query_parameters(route)]
+    parameters = [*_path_parameters(route.path), *_query_parameters(route)]
     if parameters:
         operation["parameters"] = parameters
     if route.raw:
@@ -165,7 +165,7 @@ def _permission_text(permission: str) -> str:
     return f"For keys of the {roles}{scope}."
 
 
-def _path_parameters(route: Route) -> list[dict[str, Any]]:
+def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
@@ -174,7 +174,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "description": PATH_PARAMETERS[name],
             "schema": {"type": "string", "format": "uuid"} if name in UUID_PARAMETERS else {"type": "string"},
         }
-        for name in re.findall(r"{(\w+)}", route.path)
+        for name in re.findall(r"{(\w+)}", path)
     ]
 
 
@@ -282,8 +282,11 @@ def _model_call_operation(call_route: ModelCallRoute) -> dict[str, Any]:
         "summary": summary,
         "description": f"{description}\n\n{_permission_text('call')}",
         "parameters": [
-            {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
-            for name, text in CALL_HEADERS.items()
+            *_path_parameters(call_route.path),
+            *(
+                {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+                for name, text in CALL_HEADERS.items()
+            ),
         ],
         "requestBody": {
             "required": True,

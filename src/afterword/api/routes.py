@@ -13,6 +13,7 @@ import msgspec
 from afterword import types as t
 from afterword.gateway.call_format import CallFormat
 from afterword.gateway.formats import FORMATS
+from afterword.gateway.formats.generate_content import ContentTokenCountFormat
 from afterword.gateway.formats.messages.messages_format import TokenCountFormat
 from afterword.gateway.provider import Body, Operation
 from afterword.service import access, projects, views
@@ -37,6 +38,8 @@ from afterword.types import queries as q
 
 BASES = ("/api/v1", "/v1", "/openai/v1", "/api/v1/v1")
 """The base addresses under which models are called and listed: clients guess the others. Anthropic's add /v1 to any."""
+GOOGLES_BASES = ("/v1beta", "/v1", "/api/v1/v1beta", "/api/v1/v1")
+"""The same for Google's clients, which add a version to what they are given."""
 
 Permission = Literal[
     "open",
@@ -401,12 +404,28 @@ MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (
         answer=t.TokenCount,
         format=TokenCountFormat(),
     ),
+    ModelCallRoute(
+        name="count_content_tokens",
+        path="/v1beta/models/{model}:countTokens",
+        body=t.ContentTokenCountRequest,
+        answer=t.ContentTokenCount,
+        format=ContentTokenCountFormat(),
+    ),
+    ModelCallRoute(
+        name="generate_content",
+        path="/v1beta/models/{model}:{method}",
+        body=t.ContentRequest,
+        answer=t.ContentAnswer,
+        chunk=t.ContentAnswer,
+        format=FORMATS["generate_content"],
+    ),
 )
 
 
 def paths_of(path: str) -> list[str]:
-    """Return a path of the first base address under each of BASES."""
-    return [base + path.removeprefix(BASES[0]) for base in BASES]
+    """Return a path of the first base address under each of BASES, or under each of Google's."""
+    bases = BASES if path.startswith(f"{BASES[0]}/") else GOOGLES_BASES
+    return [base + path.removeprefix(bases[0]) for base in bases]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

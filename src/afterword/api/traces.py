@@ -42,6 +42,7 @@ OPERATIONS: dict[Operation, str] = {
     "responses": "chat",
     "messages": "chat",
     "generate_content": "generate_content",
+    "count_content_tokens": "count_tokens",
 }
 MAX_ATTRIBUTE_CHARACTERS = 200
 

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from afterword.gateway.http import Address, Http
 
 Operation: TypeAlias = Literal[
-    "chat", "completions", "embeddings", "responses", "messages", "count_tokens", "generate_content"
+    "chat",
+    "completions",
+    "embeddings",
+    "responses",
+    "messages",
+    "count_tokens",
+    "generate_content",
+    "count_content_tokens",
 ]
 """The path that was called: POST /chat/completions, /completions, /embeddings, or that of a `CallFormat`."""
 Body: TypeAlias = dict[str, Any]

@@ -130,6 +130,13 @@ from afterword.types.filters import (
     Watch,
     Watches,
 )
+from afterword.types.generate_content import (
+    Candidate,
+    ContentAnswer,
+    ContentRequest,
+    ContentTokenCount,
+    ContentTokenCountRequest,
+)
 from afterword.types.interactions import (
     Call,
     Deleted,
@@ -242,12 +249,17 @@ __all__ = [
     "Bin",
     "Call",
     "CallRequest",
+    "Candidate",
     "Category",
     "ChatChoice",
     "ChatChunk",
     "ChatCompletion",
     "ChatMessage",
     "ChunkChoice",
+    "ContentAnswer",
+    "ContentRequest",
+    "ContentTokenCount",
+    "ContentTokenCountRequest",
     "CreatedApiKey",
     "Dataset",
     "DatasetFile",

@@ -110,7 +110,8 @@ def test_a_model_call_tells_nothing_of_another_project(
     def request(names: dict[str, str], whole: bool) -> dict[str, Any]:
         body = {**make.CALLS[face.name][2], "model": form and form.format(**names)}
         more = {what: names[what] for what in ("ab_campaign", "session_id") if whole}
-        return {"method": "POST", "url": face.path, "json": {**body, **more}}
+        in_path = {"model": body["model"] or "", "method": "generateContent"}
+        return {"method": "POST", "url": face.path.format(**in_path), "json": {**body, **more}}
 
     for who, client in callers.items():
         check_silent(make, client, who, request, ours, theirs, ends=False)
