@@ -18,7 +18,8 @@ from afterword import compat
 from afterword.api import docs, pages, traces
 from afterword.api.auth import Authenticator, move_key_to_headers
 from afterword.api.calls import CallEndpoint, ModelRequest
-from afterword.api.chat import ChatRequest, EmbeddingsRequest
+from afterword.api.chat import ChatRequest
+from afterword.api.embeddings import EmbeddingsRequest
 from afterword.api.error_forms import GOOGLES_VERSION, error_form_of
 from afterword.api.formats import FormatRequest, TokenCountCall
 from afterword.api.generate_content import ContentTokenCountCall, GenerateContentCall

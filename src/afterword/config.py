@@ -12,7 +12,7 @@ MIB = 1 << 20
 # 100 years.
 MAX_DAYS = 36_500
 
-Kind = Literal["text", "integer", "size"]
+Kind = Literal["text", "words", "integer", "size"]
 
 
 class SettingError(ValueError):
@@ -23,7 +23,8 @@ class SettingError(ValueError):
 class Setting:
     """A setting: `name` makes its flag (`--max-body`) and its variable (`AFTERWORD_MAX_BODY`).
 
-    Sizes are bytes, or numbers with KB, MB, GB, KiB, MiB, GiB. `secret` ones have no flag.
+    Sizes are bytes, or numbers with KB, MB, GB, KiB, MiB, GiB. Words are separated by commas. `secret` ones have no
+    flag.
     """
 
     name: str
@@ -156,6 +157,22 @@ SETTINGS: tuple[Setting, ...] = (
         choices=("refuse", "pass"),
     ),
     Setting(
+        "unlogged_operations",
+        "words",
+        "",
+        "Operations of models of which nothing is logged, separated by commas, such as `embeddings,moderations`.",
+        choices=(
+            "embeddings",
+            "moderations",
+            "speech",
+            "transcriptions",
+            "translations",
+            "image_generations",
+            "image_edits",
+            "image_variations",
+        ),
+    ),
+    Setting(
         "retention_days",
         "integer",
         0,
@@ -245,6 +262,7 @@ class Settings:
     stream_comment_interval: int
     max_provider_calls: int
     on_store_failure: str
+    unlogged_operations: frozenset[str]
     retention_days: int
     payload_retention_days: int
     pair_lease: int
@@ -264,9 +282,9 @@ def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
         source_name = setting.flag
         if configured_value is None:
             configured_value, source_name = environment.get(setting.variable) or None, setting.variable
-        values[setting.name] = (
-            setting.default if configured_value is None else parse_setting(setting, configured_value, source_name)
-        )
+        value = setting.default if configured_value is None else configured_value
+        is_parsed = configured_value is None and setting.kind != "words"
+        values[setting.name] = value if is_parsed else parse_setting(setting, value, source_name)
     settings = Settings(**values)
     if settings.workers != 1 and settings.database_url is None:
         raise SettingError(
@@ -283,6 +301,13 @@ def parse_setting(setting: Setting, raw_value: Any, source_name: str) -> Any:
         if setting.choices and text not in setting.choices:
             raise SettingError(f"{source_name} is {text!r}; allowed are {', '.join(setting.choices)}.")
         return text
+    if setting.kind == "words":
+        words = frozenset(word.strip() for word in text.split(",")) - {""}
+        if unknown_words := words - set(setting.choices):
+            raise SettingError(
+                f"{source_name} has {min(unknown_words)!r}; allowed are {', '.join(setting.choices)}, by commas."
+            )
+        return words
     number = _size(text) if setting.kind == "size" else int(text) if re.fullmatch(r"-?\d{1,18}", text) else None
     if number is None:
         form = "bytes, or a number with KB, MB, GB, KiB, MiB or GiB" if setting.kind == "size" else "a whole number"

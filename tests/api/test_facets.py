@@ -94,6 +94,7 @@ def test_each_value_of_a_facet_is_a_filter_that_finds_as_many(http: httpx.Client
         "label": lambda key, value: {"label": {"key": key, "value": {"eq": value}}},
         "feedback": lambda key, value: {"feedback": {"metric": key, "value": {"eq": value}}},
         "outcome": lambda key, value: {"outcome": {"metric": key, "value": {"eq": value}}},
+        "operation": lambda key, value: {"operation": {"eq": value}},
         "state": lambda key, value: {"state": {"eq": value}},
         "finish_reason": lambda key, value: {"finish_reason": {"eq": value}},
         "source": lambda key, value: {"source": {"eq": value}},

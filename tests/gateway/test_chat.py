@@ -260,14 +260,6 @@ def test_old_completions_are_interactions_too_one_for_each_prompt(gateway):
     assert [gateway.logged(one["completion_id"])["prompt"] for one in both["choices"]] == ["a b", "c"]
 
 
-def test_embeddings_are_passed_on_and_not_kept(gateway):
-    model = gateway.model()
-    body = {"model": model, "input": ["a", "b"], "encoding_format": "Float"}
-    answer = gateway.http.post("/api/v1/embeddings", json=body).raise_for_status().json()
-    assert [one["embedding"] for one in answer["data"]] == [[0.5, -0.5, 0.25]] * 2
-    assert gateway.count() == 0
-
-
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

@@ -40,7 +40,7 @@ def write(store: Store, unit: Any) -> Any:
 def opened(store: Store) -> UUID:
     """Write an interaction whose answer is still to come; return its id."""
     one = uuid7()
-    row = (one, 1, 1_700_000_000_000, None, 0, None, None, None, 5, 6, 7, 8, *(None,) * (5 + len(LATER_TEXTS)))
+    row = (one, 1, 1_700_000_000_000, None, 0, None, None, None, 5, 6, 7, 8, *(None,) * (6 + len(LATER_TEXTS)))
     write(
         store,
         [

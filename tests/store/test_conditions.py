@@ -325,7 +325,7 @@ def test_groups_count_and_measure_what_the_tree_leaves(shelf: Any, drawn: st.Dat
 def test_words_are_looked_for_in_any_number_of_interactions(shelf: Any, monkeypatch: pytest.MonkeyPatch):
     project = shelf.names.project + 1_000
     now = 1_700_000_000_000
-    later = (None,) * (5 + len(LATER_TEXTS))
+    later = (None,) * (6 + len(LATER_TEXTS))
     rows = [(uuid7(), project, now + n, None, 0, None, None, None, 5, 6, 7, 8, *later) for n in range(70_000)]
     for start in range(0, len(rows), 10_000):
         chunk = rows[start : start + 10_000]

@@ -81,7 +81,7 @@ def written(store: Store, *, session_id: UUID | None = None, image: bytes = b"i"
     said = store.compression.compress(encode(Payload(messages=[{"role": "user", "content": "Hi"}], completion="Ho")))
     error = '{"status":500,"code":"fell_over","message":"You said Hi"}'
     contents = ["tool:weather", "tools"]
-    put, later = stored.INSERT, [*(None,) * (2 + len(LATER_TEXTS)), msgspec.json.encode(contents).decode(), None]
+    put, later = stored.INSERT, [*(None,) * (2 + len(LATER_TEXTS)), msgspec.json.encode(contents).decode(), None, None]
     label_numbers = [
         *(label_number(1, *pair) for pair in worn.items()),
         *(content_number(1, what) for what in contents),

@@ -35,7 +35,7 @@ def store(tmp_path: Path, database: Callable[[], str | None]) -> Iterator[Store]
 
 
 def interaction(one: UUID, project: int = 1) -> Any:
-    row = (one, project, 1_700_000_000_000, None, 0, None, None, None, 5, 6, 7, 8, *(None,) * (5 + len(LATER_TEXTS)))
+    row = (one, project, 1_700_000_000_000, None, 0, None, None, None, 5, 6, 7, 8, *(None,) * (6 + len(LATER_TEXTS)))
     return [(stored.INSERT["interactions"], [row])]
 
 

@@ -12,9 +12,18 @@ from afterword.config import SETTINGS, SettingError, Settings, load
 def test_without_anything_given_each_setting_has_its_default():
     settings = load({}, {})
     assert {setting.name: getattr(settings, setting.name) for setting in SETTINGS} == {
-        setting.name: setting.default for setting in SETTINGS
+        setting.name: frozenset[str]() if setting.kind == "words" else setting.default for setting in SETTINGS
     }
     assert (settings.host, settings.port, settings.data) == ("127.0.0.1", 7400, "afterword-data")
+
+
+def test_words_of_a_setting_are_separated_by_commas_and_checked():
+    assert load({}, {"AFTERWORD_UNLOGGED_OPERATIONS": "speech, embeddings,"}).unlogged_operations == {
+        "speech",
+        "embeddings",
+    }
+    with pytest.raises(SettingError, match="AFTERWORD_UNLOGGED_OPERATIONS has 'cooking'; allowed are embeddings"):
+        load({}, {"AFTERWORD_UNLOGGED_OPERATIONS": "speech,cooking"})
 
 
 def test_the_table_and_the_settings_have_the_same_names_in_the_same_order():

@@ -299,7 +299,8 @@ def whole_answer(behaviour: str, body: dict[str, Any], legacy: bool) -> dict[str
 async def embed(request: Request) -> Response:
     """Answer embeddings."""
     body = await request.json()
-    note(request, body)
+    if refusal := await met(request, body):
+        return refusal
     texts = body["input"] if isinstance(body.get("input"), list) else [body.get("input")]
     vector: Any = [0.5, -0.5, 0.25]
     if body.get("encoding_format") == "base64":

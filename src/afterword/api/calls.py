@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from afterword import json_text
 from afterword.api.auth import Authenticator
@@ -126,6 +127,15 @@ class IncomingCall(NamedTuple):
     replacements: list[json_text.Replacement]
 
 
+class StorableAnswer(NamedTuple):
+    """What is stored of an answer: its choices by index, the replacements that this took, and who answered, by the
+    store's column names."""
+
+    choices: dict[int, Choice]
+    replacements: list[json_text.Replacement]
+    origin: dict[str, Any]
+
+
 class ModelRequest(ABC):
     """One call, from its request to the end of its answer. A subclass knows the form of the call."""
 
@@ -173,9 +183,29 @@ class ModelRequest(ABC):
     async def read(self, context: Context, raw: bytes | bytearray) -> IncomingCall:
         """Read the body of the call. Raises `BadRequest` or `Invalid`."""
 
+    def find_route(self, context: Context, request: CallRequest, first_id: UUID) -> ModelRoute:
+        """Return the route of this call. Raises as `get_call_route` does."""
+        session_id = readable_session(request.session_id) or str(first_id)
+        return get_call_route(context, request.model, session_id=session_id, ab_campaign=request.ab_campaign)
+
     @abstractmethod
     def new_relay(self, call: CallRecorder, model_route: ModelRoute, incoming: IncomingCall) -> Relay:
         """Return what forwards the stream of this call."""
+
+    def storable_answer(self, answer: Body, call: CallRecorder) -> StorableAnswer:
+        """Return what is stored of a whole answer. An answer without usage gets an estimate, in place."""
+        facts = FactsAccumulator(self.app_state.settings.max_facts)
+        facts.take(answer)
+        for position, choice in enumerate(answer.get("choices") or []):
+            call.completion_id(choice.setdefault("index", position))
+        choices, replacements = _storable_choices(answer, facts)
+        if not is_usage(answer.get("usage")):
+            texts = [
+                choice.content if isinstance(choice.content, str) else str(choice.content)
+                for choice in choices.values()
+            ]
+            answer["usage"] = estimated_usage(self.prompt_messages, texts)
+        return StorableAnswer(choices, replacements, json_text.repair(facts.origin)[0])
 
     @abstractmethod
     def answer_body(self, answer: GatewayAnswer, incoming: IncomingCall, call: CallRecorder, model_key: str) -> Body:
@@ -200,16 +230,11 @@ class ModelRequest(ABC):
     async def serve(self, context: Context, incoming: IncomingCall) -> None:
         """Route the call, make it, log it and answer it."""
         request, _, storable_body, replacements = incoming
+        if self.endpoint.route.logged_as in self.app_state.settings.unlogged_operations:
+            request.store = False
         own_id = self.call_headers.completion_id if request.store is not False else None
         first_id = own_id or new_id(stored=request.store is not False)
-        model_route = self.span.start_provider_call(
-            get_call_route(
-                context,
-                request.model,
-                session_id=readable_session(request.session_id) or str(first_id),
-                ab_campaign=request.ab_campaign,
-            )
-        )
+        model_route = self.span.start_provider_call(self.find_route(context, request, first_id))
         if own_id is not None:
             await check_is_free(context, own_id)
         call = self.call = CallRecorder(
@@ -222,6 +247,7 @@ class ModelRequest(ABC):
             trace_id_of(self.headers.get(b"traceparent", b"").decode("latin-1")),
             json_text.as_rows(replacements),
             self.call_headers.labels,
+            operation=self.endpoint.route.logged_as,
         )
         self.prompt_messages = request.messages or [storable_body.get("prompt")]
         answer = (
@@ -280,19 +306,8 @@ class ModelRequest(ABC):
                 raise _server_stopped_error() from None
             return
         answer, model = provider_answer.body, model_route.targets[provider_answer.target][0]
-        facts = FactsAccumulator(self.app_state.settings.max_facts)
-        facts.take(answer)
-        for position, choice in enumerate(answer.get("choices") or []):
-            call.completion_id(choice.setdefault("index", position))
-        choices, replacements = _storable_choices(answer, facts)
-        usage: Any = answer.get("usage")
-        if not is_usage(usage):
-            texts = [
-                stored_choice.content if isinstance(stored_choice.content, str) else str(stored_choice.content)
-                for stored_choice in choices.values()
-            ]
-            usage = answer["usage"] = estimated_usage(self.prompt_messages, texts)
-        stored_usage, usage_replacements = json_text.repair(usage, "usage")
+        choices, replacements, origin = self.storable_answer(answer, call)
+        stored_usage, usage_replacements = json_text.repair(answer.get("usage") or {}, "usage")
         latency = time.perf_counter() - self.accepted_at
         outcome = CallResult(
             operation=self.operation,
@@ -304,7 +319,7 @@ class ModelRequest(ABC):
             provider_time=provider_answer.seconds,
             overhead=latency - provider_answer.seconds,
             attempts=provider_answer.attempts,
-            origin=json_text.repair(facts.origin)[0],
+            origin=origin,
             replacements=json_text.as_rows(replacements + usage_replacements),
         )
         await self._finish(call, outcome, answer)

@@ -1,9 +1,8 @@
-"""Calls in the form of OpenAI's API: chat, the older completions, and embeddings."""
+"""Calls of OpenAI's API: chat, and the older completions."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import msgspec
 
@@ -12,11 +11,11 @@ from afterword.api.decoding import read_call
 from afterword.api.outgoing import outgoing_body
 from afterword.api.streams import DeltaForm, Relay, answer_id
 from afterword.errors import AfterwordError
-from afterword.gateway.provider import Body, ProviderError
+from afterword.gateway.provider import Body
 from afterword.gateway.relay import GatewayAnswer
 from afterword.service.context import Context
-from afterword.service.interactions.calls import CallRecorder, CallResult, count_call
-from afterword.service.models.routing import ModelRoute, get_model_route
+from afterword.service.interactions.calls import CallRecorder
+from afterword.service.models.routing import ModelRoute
 from afterword.types import CallRequest
 
 _encoder = msgspec.json.Encoder()
@@ -71,42 +70,3 @@ class ChatRequest(ModelRequest):
 
     def _delta_form(self) -> DeltaForm:
         return DeltaForm.of(self.headers.get(b"user-agent", b""))
-
-
-class EmbeddingsRequest(ChatRequest):
-    """A call of /embeddings. It is counted, but not logged."""
-
-    async def serve(self, context: Context, incoming: IncomingCall) -> None:
-        """Route the call, make it and answer it."""
-        model_route = self.span.start_provider_call(get_model_route(context, incoming.request.model))
-        body: Any = incoming.outgoing
-        if isinstance(body.get("encoding_format"), str):
-            body["encoding_format"] = body["encoding_format"].lower()
-        started_at = time.perf_counter()
-        try:
-            targets = [target for _, target in model_route.targets]
-            provider_answer = await self.app_state.gateway.answer(targets, "embeddings", body, self.response)
-        except ProviderError as error:
-            outcome = self.outcome(model_route, "failed", started_at, error=error)
-            self.span.finish(outcome, {})
-            count_call(self.app_state, outcome)
-            raise
-        usage = provider_answer.body.get("usage")
-        if isinstance(usage, dict):
-            # adaptive-sdk reads it in every answer; OpenAI leaves it out for embeddings, where it is always zero.
-            usage.setdefault("completion_tokens", 0)
-        else:
-            usage = {}
-        self.own_seconds = time.perf_counter() - self.accepted_at - provider_answer.seconds
-        outcome = CallResult(
-            operation=self.operation,
-            state="complete",
-            model=model_route.targets[provider_answer.target][0],
-            usage=usage,
-            latency=time.perf_counter() - self.accepted_at,
-            provider_time=provider_answer.seconds,
-            overhead=self.own_seconds,
-        )
-        self.span.finish(outcome, provider_answer.body)
-        count_call(self.app_state, outcome)
-        await self.reply(provider_answer.body)

@@ -124,7 +124,8 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "embeddings": (
         "Turn texts into vectors",
-        "`input` is a text or a list of texts. Nothing is stored of these calls; they are counted at `/metrics`.",
+        "`input` is a text or a list of texts. The call is an interaction of the operation `embeddings`: its messages "
+        "are the texts, its completion tells how many vectors came. The vectors are not stored.",
         {"model": "default/echo", "input": ["sky", "sea"]},
     ),
     "messages": (

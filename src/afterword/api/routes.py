@@ -372,11 +372,19 @@ class ModelCallRoute:
     """Completes a request from the store, such as with the conversation that it continues."""
     session_headers: tuple[bytes, ...] = ()
     """Headers in which clients of the form name the session. A session in the request itself takes precedence."""
+    logged_as: t.LoggedOperation = "chat"
+    """The operation of its interactions."""
 
 
 MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (
     ModelCallRoute(name="chat", path="/api/v1/chat/completions", answer=t.ChatCompletion, chunk=t.ChatChunk),
-    ModelCallRoute(name="completions", path="/api/v1/completions", answer=t.TextCompletion, chunk=t.TextCompletion),
+    ModelCallRoute(
+        name="completions",
+        path="/api/v1/completions",
+        answer=t.TextCompletion,
+        chunk=t.TextCompletion,
+        logged_as="completions",
+    ),
     ModelCallRoute(
         name="responses",
         path="/api/v1/responses",
@@ -387,7 +395,7 @@ MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (
         prepare=responses.continued_request,
         session_headers=(b"session_id", b"session-id", b"conversation_id", b"thread-id"),
     ),
-    ModelCallRoute(name="embeddings", path="/api/v1/embeddings", answer=t.EmbeddingList),
+    ModelCallRoute(name="embeddings", path="/api/v1/embeddings", answer=t.EmbeddingList, logged_as="embeddings"),
     ModelCallRoute(
         name="messages",
         path="/api/v1/messages",

@@ -15,6 +15,18 @@ Kind: TypeAlias = Literal["scalar", "bool"]
 ScoringType: TypeAlias = Literal["higher_is_better", "lower_is_better"]
 Source: TypeAlias = Literal["LIVE", "OFFLINE", "AUTOMATION", "DATASET", "EVALUATION"]
 Role: TypeAlias = Literal["admin", "member", "inference", "ingest", "viewer"]
+LoggedOperation: TypeAlias = Literal[
+    "chat",
+    "completions",
+    "embeddings",
+    "moderations",
+    "speech",
+    "transcriptions",
+    "translations",
+    "image_generations",
+    "image_edits",
+    "image_variations",
+]
 State: TypeAlias = Literal["open", "complete", "failed", "cancelled", "interrupted"]
 Tie: TypeAlias = Literal["good", "bad"]
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -49,6 +61,11 @@ HAPPENED_AT = Meta(description=f"When it happened. The default is now. {MOMENT_F
 IMAGES = Meta(
     description="`links`: images as `/images/...`, audio and files as `/media/...`. `inline`: as the data URIs or "
     "base64 that were sent."
+)
+OPERATION = Meta(
+    description="What the model was asked for: `chat` (in whatever form it was called), `completions` (the older "
+    "completions of texts), `embeddings`, `moderations`, `speech`, `transcriptions`, `translations` (of speech), "
+    "`image_generations`, `image_edits` or `image_variations`."
 )
 MEDIA = Meta(
     description="`inline`: images, audio and files as the data URIs or base64 that were sent, as `images=inline` does; "

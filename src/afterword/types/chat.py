@@ -118,5 +118,7 @@ class EmbeddingList(Output):
     """The vectors, in the order of the texts."""
 
     data: Annotated[list[Embedding], Meta(description="The vectors, in the order of the texts.")]
+    completion_id: Annotated[UUID | None, COMPLETION_ID] = None
+    session_id: Annotated[UUID | None, SESSION_ID] = None
     model: Annotated[str | None, MODEL] = None
     usage: Annotated[Usage | None, USAGE] = None

@@ -14,6 +14,7 @@ Comparison: TypeAlias = Literal[
     "call_id",
     "model",
     "source",
+    "operation",
     "state",
     "prompt_hash",
     "session",
@@ -30,8 +31,8 @@ Comparison: TypeAlias = Literal[
 ]
 """How a condition is compiled: the method of the filter compiler."""
 FacetKind: TypeAlias = Literal[
-    "model", "label", "feedback", "preference", "outcome", "state", "finish_reason", "source", "user", "environment",
-    "step",
+    "model", "label", "feedback", "preference", "outcome", "operation", "state", "finish_reason", "source", "user",
+    "environment", "step",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Meta
 
-from afterword.types.base import CALL_ID, SEARCH_WORDS, SESSION, TRACE_ID
+from afterword.types.base import CALL_ID, OPERATION, SEARCH_WORDS, SESSION, TRACE_ID
 from afterword.types.field import Field, Parameter, QueryWord
 
 FIELDS: tuple[Field, ...] = (
@@ -58,6 +58,28 @@ FIELDS: tuple[Field, ...] = (
         words=(QueryWord(name="source:", example="source:LIVE", means="called through Afterword, or logged"),),
         graphql=("source",),
         is_facet=True,
+    ),
+    Field(
+        name="operation",
+        compared_as="operation",
+        title="Operation",
+        description=OPERATION,
+        columns=("interactions.operation",),
+        parameters=(
+            Parameter(
+                name="operation", is_list=True, option="--operation", metavar="OPERATION",
+                help="What the model was asked for: chat, embeddings, speech, image_generations, ….",
+            ),
+        ),
+        words=(
+            QueryWord(
+                name="operation:", example="operation:embeddings",
+                means="what the model was asked for: chat, embeddings, speech, image_generations, …",
+            ),
+        ),
+        graphql=("operation",),
+        is_facet=True,
+        group_by="operation",
     ),
     Field(
         name="state",

@@ -115,6 +115,7 @@ class Filter(Input, rename={"and_": "and", "or_": "or", "not_": "not"}):
     preference: PreferenceCondition | None = None
     outcome: OutcomeCondition | None = None
     source: Annotated[Match | None, described("source")] = None
+    operation: Annotated[Match | None, described("operation")] = None
     state: Annotated[Match | None, described("state")] = None
     finish_reason: Annotated[Match | None, described("finish_reason")] = None
     prompt_hash: Annotated[Match | None, described("prompt_hash")] = None

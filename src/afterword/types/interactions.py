@@ -18,6 +18,7 @@ from afterword.types.base import (
     MAX,
     METRIC_KEY,
     NEXT_CURSOR,
+    OPERATION,
     OUTCOME_ID,
     PARENT,
     PROJECT,
@@ -27,6 +28,7 @@ from afterword.types.base import (
     USAGE,
     Input,
     Key,
+    LoggedOperation,
     Message,
     Moment,
     Output,
@@ -139,6 +141,7 @@ class NewInteraction(Input):
     source: Annotated[
         Source | None, Meta(description="How it came to be, where it is copied: OFFLINE where it is left out.")
     ] = None
+    operation: Annotated[LoggedOperation, OPERATION] = "chat"
 
 
 class Recorded(Output):
@@ -244,6 +247,7 @@ class Interaction(Output):
     environment: Annotated[str | None, ENVIRONMENT] = None
     step: Annotated[str | None, STEP] = None
     parent: Annotated[UUID | None, PARENT] = None
+    operation: Annotated[LoggedOperation, OPERATION] = "chat"
 
 
 class InteractionPage(Output):

@@ -21,6 +21,7 @@ from afterword.types.base import (
     LEVEL,
     MEDIA,
     METRIC,
+    OPERATION,
     ORDER,
     PAGE_LIMIT,
     PAGE_ROWS,
@@ -34,6 +35,7 @@ from afterword.types.base import (
     UPLOAD_ID,
     VIEW,
     Input,
+    LoggedOperation,
     Moment,
     PageRows,
     SessionId,
@@ -220,6 +222,9 @@ class FilterQuery(Input, rename={"from_": "from"}):
     source: Annotated[
         list[Source], Meta(description="LIVE, OFFLINE, AUTOMATION, DATASET or EVALUATION. Several mean any of them.")
     ] = msgspec.field(default_factory=list)
+    operation: Annotated[list[LoggedOperation], OPERATION, Meta(description="Several mean any of them.")] = (
+        msgspec.field(default_factory=list)
+    )
     state: Annotated[
         list[State],
         Meta(
@@ -295,6 +300,7 @@ class PlainFilters(TypedDict, total=False):
     labels: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None
     model: str | Sequence[str] | None
     source: Source | Sequence[Source] | None
+    operation: LoggedOperation | Sequence[LoggedOperation] | None
     state: State | Sequence[State] | None
     finish_reason: str | Sequence[str] | None
     session_id: str | UUID | None

@@ -116,7 +116,7 @@ class AsyncEmbeddings:
     async def create(
         self, input: str | Sequence[str], model: str | None = None, *, project: str | None = None, **parameters: Any
     ) -> EmbeddingList:
-        """Return the vectors of texts. They are not logged.
+        """Return the vectors of texts. The call is logged, without the vectors.
 
         >>> response = await client.embeddings.create(["one text", "another"])
         >>> response.data[0].embedding

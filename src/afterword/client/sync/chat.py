@@ -117,7 +117,7 @@ class Embeddings:
     def create(
         self, input: str | Sequence[str], model: str | None = None, *, project: str | None = None, **parameters: Any
     ) -> EmbeddingList:
-        """Return the vectors of texts. They are not logged.
+        """Return the vectors of texts. The call is logged, without the vectors.
 
         >>> response = client.embeddings.create(["one text", "another"])
         >>> response.data[0].embedding

@@ -20,6 +20,7 @@ from afterword.types import (
     Images,
     Interaction,
     InteractionPage,
+    LoggedOperation,
     Message,
     Moment,
     PlanStep,
@@ -59,13 +60,15 @@ class Interactions:
         environment: str | None = None,
         step: str | None = None,
         parent: str | UUID | None = None,
+        operation: LoggedOperation | None = None,
     ) -> Recorded:
         """Log a completion with the messages that it answers. It is on disk when this returns.
 
         `ab_campaign` is the A/B test in which its feedback counts; `model` must then be one of the test's. `call`
         describes a call that was made elsewhere, such as `{"finish_reason": "stop", "request_id": "req_1"}`. `facts`
         holds further data of its provider, such as `{"choice": {"logprobs": ...}}`. `parent` is the completion_id of
-        the interaction that this one is a step of, and `step` the step's name.
+        the interaction that this one is a step of, and `step` the step's name. `operation` is what the model was asked
+        for, if it was not chat.
 
         >>> logged = client.interactions.create(
         ...     messages=[{"role": "user", "content": "What is the capital of France?"}],
@@ -95,6 +98,7 @@ class Interactions:
             "environment": environment,
             "step": step,
             "parent": parent,
+            "operation": operation,
         }
         request = Request(method="POST", path=path("interactions"), body=encode(body), repeatable=True)
         return self._client.call(request, Recorded)
@@ -128,13 +132,13 @@ class Interactions:
     def list(self, *, group_by: str | None = None, **filters: Unpack[Filters]) -> InteractionPage | GroupPage:
         """List a page of interactions that match all filters, newest first; with `group_by`, their groups.
 
-        `labels` maps a key to a value, to several (any of them), or to None (has the key). `model`, `source`, `state`,
-        `finish_reason`, `environment`, `step` and `parent` take one value or several (any of them); `session_id`,
-        `user`, `trace_id` and `prompt_hash` take exactly one; `request_id` is Afterword's, the provider's, or the id of
-        the provider's answer. `from_` (inclusive) and `to` (exclusive) are times. `feedback` is one or several metrics,
-        or comparisons with their values such as `CSAT>=4`; `has_feedback`, `has_no_feedback` and `preference` are
-        metrics. `outcome`, `has_outcome` and `has_no_outcome` are the same for the outcomes of the interaction's
-        session. `q` finds words in prompt and completion.
+        `labels` maps a key to a value, to several (any of them), or to None (has the key). `model`, `source`,
+        `operation`, `state`, `finish_reason`, `environment`, `step` and `parent` take one value or several (any of
+        them); `session_id`, `user`, `trace_id` and `prompt_hash` take exactly one; `request_id` is Afterword's, the
+        provider's, or the id of the provider's answer. `from_` (inclusive) and `to` (exclusive) are times. `feedback`
+        is one or several metrics, or comparisons with their values such as `CSAT>=4`; `has_feedback`, `has_no_feedback`
+        and `preference` are metrics. `outcome`, `has_outcome` and `has_no_outcome` are the same for the outcomes of the
+        interaction's session. `q` finds words in prompt and completion.
 
         `order` is "-created_at" or "created_at", `limit` up to 500, `view` "short" or "full", `images` and `media`
         "links" or "inline". Pass `next` or `previous` of a page as `cursor` for another page; `count=True` counts all

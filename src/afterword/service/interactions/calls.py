@@ -21,8 +21,9 @@ from afterword.store.background.worker import LoopWorker
 from afterword.store.catalog import ModelRow
 from afterword.store.engine import ConditionalWrite, Rows, Unit
 from afterword.store.interactions import find_interaction
+from afterword.store.query.conditions import CHAT
 from afterword.store.servers import alive_servers as alive_servers
-from afterword.types import SHARED_FIELDS, CallRequest, Message, State
+from afterword.types import SHARED_FIELDS, CallRequest, LoggedOperation, Message, State
 from afterword.types.fields import TEXT_FIELDS
 
 log = logging.getLogger("afterword.calls")
@@ -80,6 +81,8 @@ class CallRecorder:
         trace_id: str | None = None,
         replacements: Sequence[dict[str, str]] = (),
         header_labels: dict[str, str] | None = None,
+        *,
+        operation: LoggedOperation = CHAT,
     ) -> None:
         """Take Afterword's own fields from a request. Raises `Invalid` for a call without messages.
 
@@ -110,6 +113,7 @@ class CallRecorder:
                 labels=own_fields.labels,
                 texts=own_fields.texts,
                 parent=own_fields.parent,
+                operation=operation,
                 as_sent=True,
             )
             for messages in request_message_lists(request)
@@ -403,16 +407,16 @@ def request_message_lists(request: CallRequest) -> list[list[Message]]:
             param="messages",
             hint="Give at least the message to answer: messages=[{'role': 'user', 'content': '...'}].",
         )
-    if isinstance(prompt, str):
-        return [[{"role": "user", "content": prompt}]]
-    if not isinstance(prompt, list):
-        return [[{"role": "user", "content": _encoder.encode(prompt).decode()}]]
-    if prompt and all(isinstance(token, int) for token in prompt):
-        return [[{"role": "user", "content": _encoder.encode(prompt).decode()}]]
-    texts = [
-        prompt_part if isinstance(prompt_part, str) else _encoder.encode(prompt_part).decode() for prompt_part in prompt
+    return [[message] for message in text_messages(prompt)] or [[]]
+
+
+def text_messages(texts: Any) -> list[Message]:
+    """Return a message for each of the texts of a call: a string, an array of strings, or tokens as integers."""
+    is_one_text = not isinstance(texts, list) or (texts and all(isinstance(token, int) for token in texts))
+    return [
+        {"role": "user", "content": text if isinstance(text, str) else _encoder.encode(text).decode()}
+        for text in ([texts] if is_one_text else texts)
     ]
-    return [[{"role": "user", "content": text}] for text in texts] or [[]]
 
 
 def _timings(result: CallResult) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from afterword.store.background.packing import queue_turn
 from afterword.store.catalog import ProjectRow
 from afterword.store.engine import Rows
 from afterword.store.payloads import Payload, completion_message, encode, message_text, preview, prompt_text
-from afterword.store.query.conditions import SOURCES
+from afterword.store.query.conditions import CHAT, SOURCES
 from afterword.store.schema import LATER_TEXTS, content_number, hash63, label_number
-from afterword.types import Message, Source
+from afterword.types import LoggedOperation, Message, Source
 
 MAX_STORED_NUMBER = 1 << 53
 
@@ -44,6 +44,7 @@ class PreparedPrompt(msgspec.Struct, frozen=True, kw_only=True):
     texts: dict[str, str | None]
     """The plain texts that the caller logs with it, by the names of their columns."""
     parent: UUID | None
+    operation: LoggedOperation
     text: str
     prompt_hash: int
 
@@ -82,6 +83,7 @@ def new_prompt(
     labels: dict[str, str],
     texts: dict[str, str | None],
     parent: UUID | None = None,
+    operation: LoggedOperation = CHAT,
     as_sent: bool = False,
 ) -> PreparedPrompt:
     """Check the messages of a prompt; labels and texts are checked already. Raises `Invalid`, `TooLarge`.
@@ -99,6 +101,7 @@ def new_prompt(
         labels=labels,
         texts=texts,
         parent=parent,
+        operation=operation,
         text=prompt_text(stored_messages),
         prompt_hash=content.prompt_hash(stored_messages),
     )
@@ -162,6 +165,7 @@ def new_rows(
         *(prompt.texts[name] for name in LATER_TEXTS),
         _encoder.encode(contents).decode() if contents else None,
         prompt.parent,
+        None if prompt.operation == CHAT else prompt.operation,
     )
     rows: Rows = [
         (stored.INSERT["interactions"], [row]),

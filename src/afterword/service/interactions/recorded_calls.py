@@ -90,6 +90,7 @@ def _interactions(context: Context, call: RecordedCall) -> Iterator[NewInteracti
             "parameters": parameters or None,
             "facts": facts.choice_facts(index),
             "source": "LIVE",
+            "operation": "completions" if call.operation == "completions" else "chat",
             "call": {
                 "state": call.state,
                 "finish_reason": choice.get("finish_reason"),

@@ -151,6 +151,7 @@ def prepared_interaction(
         labels=labels,
         texts=_checked_texts(body),
         parent=None if body.parent is None else UUID(body.parent),
+        operation=body.operation,
         as_sent=as_sent,
     )
     completion_of = preparation.new_completion_as_sent if as_sent else preparation.new_completion

@@ -18,7 +18,7 @@ from afterword.service.timestamps import to_datetime
 from afterword.store import interactions as stored
 from afterword.store.calls import COMPLETE, ORIGIN_COLUMNS, STATES, SYSTEM_METRICS
 from afterword.store.payloads import completion_message, prompt_message, prompt_text
-from afterword.store.query.conditions import SOURCES
+from afterword.store.query.conditions import CHAT, SOURCES
 from afterword.types import Call, Feedback, Images, Interaction, Message, Outcome, Preference, Search, View
 from afterword.types.fields import TEXT_FIELDS
 from afterword.types.queries import InteractionQuery, ListQuery
@@ -117,6 +117,7 @@ def _serialized_interaction(
         outcomes=[serialize_outcome(context, row) for row in facts.outcomes] if is_full else None,
         session=row.session,
         parent=row.parent,
+        operation=row.operation or CHAT,
         **{field.name: getattr(row, field.column) for field in TEXT_FIELDS},
     )
 

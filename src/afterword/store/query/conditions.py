@@ -53,12 +53,24 @@ from afterword.store.schema import (
     outcomes,
     preferences,
 )
-from afterword.types import FeedbackCondition, Filter, LabelCondition, Match, OutcomeCondition, Source, TextCondition
+from afterword.types import (
+    FeedbackCondition,
+    Filter,
+    LabelCondition,
+    LoggedOperation,
+    Match,
+    OutcomeCondition,
+    Source,
+    TextCondition,
+)
 from afterword.types.field import Comparison, Field
 from afterword.types.fields import FIELDS
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 """The words of `source`; the store holds their indexes in this tuple."""
+OPERATIONS: tuple[LoggedOperation, ...] = get_args(LoggedOperation)
+CHAT: LoggedOperation = "chat"
+"""The operation of most interactions: the store holds null for it."""
 
 # SQLite's parser allows about 25 levels of alternating `and` and `or`.
 MAX_DEPTH = 20
@@ -92,6 +104,7 @@ class _FilterCompiler:
             "preference": self.preference,
             "outcome": self.outcome,
             "source": self.source,
+            "operation": self.operation,
             "state": self.state,
             "prompt_hash": self.prompt_hash,
             "session": self.session,
@@ -290,6 +303,23 @@ class _FilterCompiler:
             interaction_labels.c.interaction_id == interactions.c.id,
         )
         return Condition(check, select(interaction_labels.c.interaction_id).where(which))
+
+    def operation(self, value: Match, path: str) -> Condition:
+        texts, negated = self.matched_texts(value, path)
+        for word in texts:
+            if word not in OPERATIONS:
+                raise Invalid(
+                    f"{path} is {word!r:.80}, which is no operation.",
+                    code="unknown_operation",
+                    param=path,
+                    hint=f"Operations are {', '.join(OPERATIONS)}.",
+                )
+        operations = set(OPERATIONS) - set(texts) if negated else set(texts)
+        column = interactions.c.operation
+        condition = column.in_(sorted(operations - {CHAT}))
+        if CHAT in operations:
+            return Condition(or_(column.is_(None), condition))
+        return Condition(condition, self._ids(condition))
 
     def state(self, value: Match, path: str) -> Condition:
         texts, negated = self.matched_texts(value, path)

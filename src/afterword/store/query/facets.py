@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, select
 from afterword.store.calls import COMPLETE, STATES
 from afterword.store.engine.dialect import any_of
 from afterword.store.query import pages
-from afterword.store.query.conditions import SOURCES
+from afterword.store.query.conditions import CHAT, SOURCES
 from afterword.store.query.matches import Matches
 from afterword.store.schema import calls, feedback, interactions, outcomes, preferences
 from afterword.types.fields import TEXT_FIELDS
@@ -59,7 +59,7 @@ def count(matches: Matches) -> FacetCounts:
     is_complete, ids = len(ids) <= MAX_COUNTED_ROWS, ids[:MAX_COUNTED_ROWS]
     texts = [interactions.c[text_field.column] for text_field in _TEXT_FACETS]
     ids_and_time = (interactions.c.id, interactions.c.session_id, interactions.c.created_at)
-    columns = (interactions.c.model, interactions.c.source, interactions.c.labels, *texts)
+    columns = (interactions.c.model, interactions.c.source, interactions.c.operation, interactions.c.labels, *texts)
     rows = list(_rows(connection, interactions.c.id, ids, *ids_and_time, *columns))
     counts = FacetCounts(len(rows), min(row.created_at for row in rows), is_complete)
     _count_columns(counts, rows)
@@ -111,6 +111,7 @@ def _count_columns(counts: FacetCounts, rows: Sequence[Row[Any]]) -> None:
     counts_by_column: dict[str, Counter[Any]] = {
         "model": Counter(row.model for row in rows if row.model is not None),
         "source": Counter(SOURCES[row.source] for row in rows),
+        "operation": Counter(row.operation or CHAT for row in rows),
     }
     for text_field in _TEXT_FACETS:
         texts = (getattr(row, text_field.column) for row in rows)

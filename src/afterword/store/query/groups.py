@@ -20,6 +20,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     null,
     or_,
     select,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 from afterword.errors import Invalid
 from afterword.store.calls import COMPLETE, SYSTEM_METRICS
 from afterword.store.engine.dialect import least_id, without_index
-from afterword.store.query.conditions import Names
+from afterword.store.query.conditions import CHAT, Names
 from afterword.store.query.cursors import invalid_cursor, read_cursor, write_cursor
 from afterword.store.query.float_sums import deviation, mean, reference, scaled_sum, squarable
 from afterword.store.query.matches import Matches, where_clause_of
@@ -174,6 +175,9 @@ def grouping_of(connection: Connection, names: Names, group_by: str, where: Colu
     if group_by == "session":
         session = func.coalesce(interactions.c.session_id, interactions.c.id, type_=interactions.c.id.type)
         return Grouping(session, interactions, where)
+    if group_by == "operation":
+        # Written out: PostgreSQL takes two parameters, in the columns and in GROUP BY, for different values.
+        return Grouping(func.coalesce(interactions.c.operation, literal_column(f"'{CHAT}'")), interactions, where)
     if group_by in _TEXT_GROUPINGS:
         return Grouping(_TEXT_GROUPINGS[group_by], interactions, where, is_optional=True)
     kind, _, label_key = group_by.partition(":")

@@ -57,6 +57,8 @@ interactions = Table(
     Column("contents", Text),
     # The interaction that this one is a step of. It may not exist: it is logged later, or was deleted.
     Column("parent", Id),
+    # What the model was asked for, such as "embeddings". Null: chat, as most interactions.
+    Column("operation", Text),
     # The list of a project, newest first, is one range of this index.
     Index(None, "project", "created_at", "id"),
     # The same for one model; 36 bytes a row.
@@ -71,9 +73,10 @@ Index("ix_interactions_session_id", interactions.c.session_id, sqlite_where=inte
 # For the steps of an interaction.
 Index("ix_interactions_parent", interactions.c.parent, sqlite_where=interactions.c.parent.is_not(None),
       postgresql_where=interactions.c.parent.is_not(None))  # fmt: skip
-for _field in TEXT_FIELDS:
-    _column = interactions.c[_field.column]
-    Index(f"ix_interactions_{_field.column}", interactions.c.project, _column, interactions.c.created_at,
+# For the interactions of an operation beside chat, and those with a plain text.
+for _name in ("operation", *(field.column for field in TEXT_FIELDS)):
+    _column = interactions.c[_name]
+    Index(f"ix_interactions_{_name}", interactions.c.project, _column, interactions.c.created_at,
           sqlite_where=_column.is_not(None), postgresql_where=_column.is_not(None))  # fmt: skip
 
 # Messages, completion, usage, timings and parameters as compressed JSON. Lists without texts do not read it.

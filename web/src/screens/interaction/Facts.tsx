@@ -46,6 +46,7 @@ export function Facts({ project, interaction }: { project: string; interaction: 
     ["parent", interaction.parent && <Parent key="parent" project={project} parent={interaction.parent} />],
     ["session", filtered(`session:${quoted(session ?? session_id)}`, session ?? session_id)],
     ["source", SOURCES[interaction.source]],
+    ["operation", interaction.operation && filtered(`operation:${interaction.operation}`, interaction.operation)],
     ["finish reason", call?.finish_reason],
     ["size", bytes(interaction.size)],
     ["prompt hash", filtered(`prompt_hash:${quoted(prompt_hash)}`, prompt_hash)],
