@@ -325,7 +325,7 @@ def _choice_of_response(choice: Any) -> list[LoggedChoice]:
     if not isinstance(choice, dict):
         return choices_of_value(choice)
     read = choices_of_value(choice.get("message") or choice.get("text")) or [LoggedChoice()]
-    return [LoggedChoice(one.completion, finish_reason(choice.get("finish_reason"))) for one in read]
+    return [LoggedChoice(turn.completion, finish_reason(choice.get("finish_reason"))) for turn in read]
 
 
 def _conversation(turns: list[Any]) -> list[Turn]:

@@ -6,6 +6,7 @@ import functools
 import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar, overload
@@ -173,37 +174,35 @@ class _Call:
     def take(self, result: Any) -> Any:
         """Log what the function returned; return it, or a generator that logs what it yields."""
         if inspect.isasyncgen(result):
-            return self._taken_async(result)
+            return self._logged_parts_async(result)
         if inspect.isgenerator(result):
-            return self._taken(result)
+            return self._logged_parts(result)
         self._finish(result)
         return result
 
-    def _taken(self, parts: Iterator[Any]) -> Iterator[Any]:
-        texts: list[str] = []
-        try:
+    def _logged_parts(self, parts: Iterator[Any]) -> Iterator[Any]:
+        with self._joined_texts() as texts:
             for part in parts:
                 self._note(part, texts)
                 yield part
-        except Exception as error:
-            self._finish("".join(texts), error=error)
-            raise
-        except GeneratorExit:
-            self._finish("".join(texts), state="cancelled")
-            raise
-        self._finish("".join(texts))
 
-    async def _taken_async(self, parts: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        texts: list[str] = []
-        try:
+    async def _logged_parts_async(self, parts: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        with self._joined_texts() as texts:
             async for part in parts:
                 self._note(part, texts)
                 yield part
-        except Exception as error:
-            self._finish("".join(texts), error=error)
-            raise
+
+    @contextmanager
+    def _joined_texts(self) -> Iterator[list[str]]:
+        """Give a list for the texts of a generator, and log them when it ends, fails or is closed."""
+        texts: list[str] = []
+        try:
+            yield texts
         except GeneratorExit:
             self._finish("".join(texts), state="cancelled")
+            raise
+        except Exception as error:
+            self._finish("".join(texts), error=error)
             raise
         self._finish("".join(texts))
 

@@ -179,8 +179,8 @@ class EventRewriter:
 
     def end(self) -> bytes:
         """Return what stands after the last line's end."""
-        rest, self._partial_line = self._partial_line, b""
-        return self._rewritten(rest)
+        last_line, self._partial_line = self._partial_line, b""
+        return self._rewritten(last_line)
 
     def _rewritten(self, line: bytes) -> bytes:
         if not line.startswith(b"data:"):

@@ -32,14 +32,14 @@ async def continued_request(context: Context, body: dict[str, Any]) -> dict[str,
     previous_id = body.get("previous_response_id")
     previous = completion_of(previous_id)
     items = as_items(body.get("input"))
-    references = [place for place, item in enumerate(items) if _referenced_completion(item)]
+    references = [index for index, item in enumerate(items) if _referenced_completion(item)]
     if previous is None and not references:
         return body
-    ids = {previous, *(_referenced_completion(items[place]) for place in references)} - {None}
+    ids = {previous, *(_referenced_completion(items[index]) for index in references)} - {None}
     interactions = await find_interactions(context, [id_ for id_ in ids if id_], images="inline")
     custom_tools = custom_tool_names(body)
-    for place in references:
-        items[place] = _referenced_item(items[place], interactions, custom_tools, place)
+    for index in references:
+        items[index] = _referenced_item(items[index], interactions, custom_tools, index)
     if previous is None:
         return {**body, "input": items}
     interaction = interactions.get(previous)
@@ -56,7 +56,7 @@ def _referenced_completion(item: Any) -> UUID | None:
 
 
 def _referenced_item(
-    reference: dict[str, Any], interactions: dict[UUID, Interaction], custom_tools: Iterable[str], place: int
+    reference: dict[str, Any], interactions: dict[UUID, Interaction], custom_tools: Iterable[str], index: int
 ) -> dict[str, Any]:
     completion_id = _referenced_completion(reference)
     interaction = interactions.get(completion_id) if completion_id else None
@@ -68,7 +68,7 @@ def _referenced_item(
     raise BadRequest(
         f"Item with id {reference['id']!r:.100} not found.",
         code="item_not_found",
-        param=f"input[{place}].id",
+        param=f"input[{index}].id",
         hint="Give an item of a response that was logged here and that this key may see, or the item itself.",
     )
 
@@ -124,8 +124,8 @@ async def list_input_items(context: Context, response_id: str, *, query: InputIt
     interaction = await _get_interaction(context, response_id)
     items = conversation_items(interaction.messages or ())
     items = [
-        {"id": f"msg_{interaction.completion_id}_input{place}", **item, "status": "completed"}
-        for place, item in enumerate(items)
+        {"id": f"msg_{interaction.completion_id}_input{index}", **item, "status": "completed"}
+        for index, item in enumerate(items)
     ]
     if query.order != "asc":
         items.reverse()

@@ -37,6 +37,6 @@ class ExportResult:
     @property
     def message(self) -> str:
         """Return why something was rejected; "" if nothing was."""
-        told = [reason for reason, _ in self.reasons.most_common(MAX_REASONS)]
-        further = self.reasons.total() - sum(self.reasons[reason] for reason in told)
-        return "\n".join([*told, *([f"{further} more were rejected."] if further else [])])
+        listed_reasons = [reason for reason, _ in self.reasons.most_common(MAX_REASONS)]
+        further = self.reasons.total() - sum(self.reasons[reason] for reason in listed_reasons)
+        return "\n".join([*listed_reasons, *([f"{further} more were rejected."] if further else [])])

@@ -128,7 +128,10 @@ def _evaluations(
         response_id = calls_by_key[key][0].response_id if key in calls_by_key else None
         if response_id is not None and find_uuid_of_answer(response_id):
             # The call went through Afterword, and is stored under the id of its answer.
-            read = [msgspec.structs.replace(one, response_id=one.response_id or response_id) for one in read]
+            read = [
+                msgspec.structs.replace(evaluation, response_id=evaluation.response_id or response_id)
+                for evaluation in read
+            ]
         evaluations += read
     return evaluations
 
@@ -169,20 +172,23 @@ async def _record_calls(
             ready.append(_PreparedCall(call, project, parent, prepared))
         except Exception as error:
             result.reject("spans", error, f"span {call.key}")
-    units = [_call_unit(one) for one in ready]
+    units = [_call_unit(prepared_call) for prepared_call in ready]
     outcomes: list[Any] = await context.store.write_many(units, _size(ready)) if units else []
-    joined = [one for one, outcome in zip(ready, outcomes, strict=True) if isinstance(outcome, EventsWait)]
-    for one, outcome in zip(ready, outcomes, strict=True):
-        if not isinstance(outcome, EventsWait):
-            await _note(context, one, outcome, result)
+    joined: list[_PreparedCall] = []
+    for prepared_call, outcome in zip(ready, outcomes, strict=True):
+        if isinstance(outcome, EventsWait):
+            joined.append(prepared_call)
+        else:
+            await _note(context, prepared_call, outcome, result)
     if joined:
-        joining = [await _joining_unit(context, one) for one in joined]
-        for one, outcome in zip(joined, await context.store.write_many(joining, _size(joined)), strict=True):
-            await _note(context, one, outcome, result)
+        joining = [await _joining_unit(context, prepared_call) for prepared_call in joined]
+        joined_outcomes = await context.store.write_many(joining, _size(joined))
+        for prepared_call, outcome in zip(joined, joined_outcomes, strict=True):
+            await _note(context, prepared_call, outcome, result)
 
 
 def _size(calls: Iterable[_PreparedCall]) -> int:
-    return sum(prepared.size for one in calls for prepared in one.prepared)
+    return sum(prepared.size for prepared_call in calls for prepared in prepared_call.prepared)
 
 
 async def _note(context: Context, call: _PreparedCall, outcome: Any, result: ExportResult) -> None:

@@ -28,18 +28,18 @@ class WaitingEvaluation(NamedTuple):
 
 
 def waiting_row(
-    context: Context, project: ProjectRow, target_id: UUID, told: SpanEvent | Evaluation
+    context: Context, project: ProjectRow, target_id: UUID, event: SpanEvent | Evaluation
 ) -> tuple[Any, ...]:
     """Return the row of an event or an evaluation. Its id is made of what it tells: a repetition has the same."""
-    content = _encoder.encode(told)
+    content = _encoder.encode(event)
     return (
         target_id,
         uuid5(target_id, content.decode()),
         project.number,
         context.actor.number,
         context.now(),
-        isinstance(told, Evaluation),
-        told.response_id if isinstance(told, Evaluation) else None,
+        isinstance(event, Evaluation),
+        event.response_id if isinstance(event, Evaluation) else None,
         content,
     )
 

@@ -40,7 +40,7 @@ class WaitingTelemetryWorker(LoopWorker):
         before = self._context.now() - settings.telemetry_wait * HOUR_MILLISECONDS
         rows = await store.read(telemetry.arrived_evaluations, BATCH_EVALUATIONS)
         units = [self._unit(row) for row in rows]
-        applied = [one for one in await store.write_many(units) if one is True] if units else []
+        applied = [is_applied for is_applied in await store.write_many(units) if is_applied is True] if units else []
         await store.write(lambda transaction: telemetry.expire(transaction, before, settings.max_waiting_telemetry))
         return len(applied) == BATCH_EVALUATIONS
 

@@ -48,8 +48,8 @@ def answer_of(
     }
     if usage is not None:
         answer["usageMetadata"] = usage_metadata(usage)
-    for one in candidates:
-        one["completion_id"] = str(ids.completion_id(one["index"]))
+    for answer_candidate in candidates:
+        answer_candidate["completion_id"] = str(ids.completion_id(answer_candidate["index"]))
     answer["session_id"] = str(ids.session_id)
     return answer
 
@@ -132,8 +132,8 @@ def chat_answer(answer: Body, call_counts: Mapping[int, int] | None = None) -> B
         "id": answer.get("responseId"),
         "model": answer.get("modelVersion"),
         "choices": [
-            _choice(in_camel_case(one), position, call_counts or {})
-            for position, one in enumerate(answer.get("candidates") or ())
+            _choice(in_camel_case(candidate_body), position, call_counts or {})
+            for position, candidate_body in enumerate(answer.get("candidates") or ())
         ],
         **others,
     }
@@ -147,16 +147,16 @@ def chat_answer(answer: Body, call_counts: Mapping[int, int] | None = None) -> B
     return body
 
 
-def _choice(one: Body, position: int, call_counts: Mapping[int, int]) -> Body:
-    index = one.get("index", position)
-    content = one.get("content") or {}
+def _choice(candidate_body: Body, position: int, call_counts: Mapping[int, int]) -> Body:
+    index = candidate_body.get("index", position)
+    content = candidate_body.get("content") or {}
     parts = [in_camel_case(part) for part in content.get("parts") or ()]
     message = assistant_message(parts, index, {}, call_counts.get(index, 0))
-    reason = one.get("finishReason")
+    reason = candidate_body.get("finishReason")
     finish_reason = CHAT_FINISH_REASONS.get(reason, str(reason).lower()) if reason else None
     if finish_reason == "stop" and message.get("tool_calls"):
         finish_reason = "tool_calls"
-    others = {name: value for name, value in one.items() if name not in ("content", "finishReason", "index")}
+    others = {name: value for name, value in candidate_body.items() if name not in ("content", "finishReason", "index")}
     return {"index": index, "message": message, "finish_reason": finish_reason, **others}
 
 
@@ -179,6 +179,7 @@ def put_ids(answer: Body, ids: AnswerIds) -> None:
     """Put Afterword's ids into Google's answer or chunk, in place."""
     answer["responseId"] = str(ids.completion_id(0))
     answer["session_id"] = str(ids.session_id)
-    for position, one in enumerate(answer.get("candidates") or ()):
-        if isinstance(one, dict):
-            one["completion_id"] = str(ids.completion_id(one.get("index", position)))
+    for position, provider_candidate in enumerate(answer.get("candidates") or ()):
+        if isinstance(provider_candidate, dict):
+            index = provider_candidate.get("index", position)
+            provider_candidate["completion_id"] = str(ids.completion_id(index))

@@ -143,9 +143,15 @@ def chat_usage(usage: Any) -> Body | None:
         )
         if isinstance(usage.get(name), dict)
     }
-    known = {"input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details"}
+    known_names = {
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "input_tokens_details",
+        "output_tokens_details",
+    }
     return {
-        **{name: value for name, value in usage.items() if name not in known},
+        **{name: value for name, value in usage.items() if name not in known_names},
         "prompt_tokens": usage["input_tokens"],
         "completion_tokens": completion,
         "total_tokens": usage.get("total_tokens") or usage["input_tokens"] + completion,

@@ -48,7 +48,7 @@ def failure_events(error: AfterwordError, response: Body | None, sequence: int) 
         {"type": "error", **{name: detail.get(name) for name in ("code", "message", "param")}, "error": detail}
     )
     return [
-        FormatEvent(event["type"], {"sequence_number": sequence + place, **event}) for place, event in enumerate(events)
+        FormatEvent(event["type"], {"sequence_number": sequence + shift, **event}) for shift, event in enumerate(events)
     ]
 
 

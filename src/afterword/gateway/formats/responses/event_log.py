@@ -118,51 +118,51 @@ class ResponseEventLog:
 
     def _deltas(self, kind: str, body: Body) -> Iterator[tuple[Body, Body]]:
         """Yield the deltas of an event, each with further members of the choice."""
-        place = body.get("output_index")
+        item_index = body.get("output_index")
         match kind:
             case "output_item.added" if body["item"].get("type") == "function_call":
-                self._call_indexes[place] = index = len(self._call_indexes)
+                self._call_indexes[item_index] = index = len(self._call_indexes)
                 call = chat_call(body["item"])
                 if call["function"]["arguments"]:
-                    self._calls_with_arguments.add(place)
+                    self._calls_with_arguments.add(item_index)
                 yield {"tool_calls": [{"index": index, **call}]}, {}
             case "output_text.delta":
                 logprobs = {"logprobs": {"content": body["logprobs"]}} if body.get("logprobs") else {}
-                yield {"content": self._separated(place, body["delta"])}, logprobs
+                yield {"content": self._separated(item_index, body["delta"])}, logprobs
             case "refusal.delta":
                 yield {"refusal": body["delta"]}, {}
             case "reasoning_summary_text.delta" | "reasoning_text.delta":
-                self._reasoned_items.add(place)
-                part = (place, kind, body.get("summary_index"), body.get("content_index"))
+                self._reasoned_items.add(item_index)
+                part = (item_index, kind, body.get("summary_index"), body.get("content_index"))
                 is_next = self._reasoning_place not in (None, part)
                 self._reasoning_place = part
                 yield {"reasoning_content": SEPARATOR * is_next + body["delta"]}, {}
-            case "function_call_arguments.delta" if place in self._call_indexes:
-                self._calls_with_arguments.add(place)
+            case "function_call_arguments.delta" if item_index in self._call_indexes:
+                self._calls_with_arguments.add(item_index)
                 function = {"arguments": body["delta"]}
-                yield {"tool_calls": [{"index": self._call_indexes[place], "function": function}]}, {}
+                yield {"tool_calls": [{"index": self._call_indexes[item_index], "function": function}]}, {}
             case "output_item.done":
-                yield from ((delta, {}) for delta in self._done(place, body["item"]))
+                yield from ((delta, {}) for delta in self._done(item_index, body["item"]))
 
-    def _separated(self, place: Any, text: str) -> str:
+    def _separated(self, item_index: Any, text: str) -> str:
         """Return a piece of text, after a separator if a further message begins with it."""
-        if place != self._text_item:
+        if item_index != self._text_item:
             if self._characters:
                 text = SEPARATOR + text
             self._characters_before = self._characters + (len(SEPARATOR) if self._characters else 0)
-            self._text_item = place
+            self._text_item = item_index
         self._characters += len(text)
         return text
 
-    def _done(self, place: Any, item: Body) -> Iterator[Body]:
+    def _done(self, item_index: Any, item: Body) -> Iterator[Body]:
         """Yield what is known of an item only at its end."""
         kind = item.get("type")
         self._items.append(item)
         if kind == "message":
             parts = [part for part in item.get("content") or () if isinstance(part, dict)]
             text = plain_text(parts)
-            if text and place != self._text_item:
-                yield {"content": self._separated(place, text)}
+            if text and item_index != self._text_item:
+                yield {"content": self._separated(item_index, text)}
             annotations = [
                 chat_annotation(annotation, self._characters_before)
                 for part in parts
@@ -170,23 +170,27 @@ class ResponseEventLog:
             ]
             if annotations:
                 yield {"annotations": annotations}
-        elif kind == "reasoning" and place not in self._reasoned_items and (texts := reasoning_texts(item)):
+        elif kind == "reasoning" and item_index not in self._reasoned_items and (texts := reasoning_texts(item)):
             yield {"reasoning_content": SEPARATOR.join(texts)}
-        elif kind == "function_call" and place in self._call_indexes and place not in self._calls_with_arguments:
+        elif (
+            kind == "function_call"
+            and item_index in self._call_indexes
+            and item_index not in self._calls_with_arguments
+        ):
             function = {"arguments": item.get("arguments") or ""}
-            yield {"tool_calls": [{"index": self._call_indexes[place], "function": function}]}
-        elif kind != "function_call" or place not in self._call_indexes:
+            yield {"tool_calls": [{"index": self._call_indexes[item_index], "function": function}]}
+        elif kind != "function_call" or item_index not in self._call_indexes:
             turn = AssistantTurn()
             turn.add(item)
             message = turn.message()
             for call in message.get("tool_calls") or ():
-                self._call_indexes[place] = len(self._call_indexes)
-                yield {"tool_calls": [{"index": self._call_indexes[place], **call}]}
+                self._call_indexes[item_index] = len(self._call_indexes)
+                yield {"tool_calls": [{"index": self._call_indexes[item_index], **call}]}
             if images := message.get("images"):
                 yield {"images": images}
         if self._kept_count or is_special(item):
-            kept = [kept_item(each) for each in self._items[self._kept_count :]]
-            yield {RESPONSE_ITEMS: kept}
+            kept_items = [kept_item(each) for each in self._items[self._kept_count :]]
+            yield {RESPONSE_ITEMS: kept_items}
             self._kept_count = len(self._items)
 
     def _end(self, response: Body) -> Iterator[Body]:

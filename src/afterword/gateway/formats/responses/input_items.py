@@ -60,12 +60,12 @@ def _without_earlier_reasoning(messages: list[Body]) -> list[Body]:
     Models that reason want it back while they call tools. That of earlier turns is refused or ignored by providers of
     chat.
     """
-    last_user_position = max((place for place, message in enumerate(messages) if message["role"] == "user"), default=-1)
+    last_user_position = max((index for index, message in enumerate(messages) if message["role"] == "user"), default=-1)
     return [
         {name: value for name, value in message.items() if name != "reasoning_content"}
-        if place < last_user_position
+        if index < last_user_position
         else message
-        for place, message in enumerate(messages)
+        for index, message in enumerate(messages)
     ]
 
 

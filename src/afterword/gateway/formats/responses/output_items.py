@@ -54,21 +54,24 @@ def output_items(
     """Return the items of an answer in chat's form. `summarizes` tells that reasoning stands in the summary."""
     if isinstance(items := message.get(RESPONSE_ITEMS), list):
         return _with_pictures(items, message)
-    made: list[Body] = []
+    output_items: list[Body] = []
     reasoning = message.get("reasoning_content") or message.get("reasoning")
     reasoning = reasoning if isinstance(reasoning, str) else ""
     if reasoning or sealed(message):
-        made.append(reasoning_item(ids.new("rs"), [reasoning] if reasoning else [], summarizes, sealed(message)))
+        output_items.append(
+            reasoning_item(ids.new("rs"), [reasoning] if reasoning else [], summarizes, sealed(message))
+        )
     parts = message_parts(message, logprobs)
     if parts:
-        made.append({"id": ids.new("msg"), **_ITEM_OF_MESSAGE, "status": status, "content": parts})
-    made += [picture_item(ids.new("ig"), image) for image in _objects(message.get("images"))]
+        output_items.append({"id": ids.new("msg"), **_ITEM_OF_MESSAGE, "status": status, "content": parts})
+    output_items += [picture_item(ids.new("ig"), image) for image in _objects(message.get("images"))]
     for call in _objects(message.get("tool_calls")):
         function = call.get("function")
         function = function if isinstance(function, dict) else {}
         is_custom = function.get("name") in custom_tools
-        made.append(call_item(ids.new("ctc" if is_custom else "fc"), call.get("id") or "", function, is_custom, status))
-    return made
+        item_id = ids.new("ctc" if is_custom else "fc")
+        output_items.append(call_item(item_id, call.get("id") or "", function, is_custom, status))
+    return output_items
 
 
 _ITEM_OF_MESSAGE: Body = {"type": "message", "role": "assistant"}

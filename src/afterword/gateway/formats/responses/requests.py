@@ -112,9 +112,9 @@ def _check_for_chat(body: Body) -> None:
     previous_id = body.get("previous_response_id")
     if previous_id and not is_own_id(previous_id):
         raise previous_response_not_found(previous_id)
-    for place, tool in enumerate(_objects(body.get("tools"))):
+    for index, tool in enumerate(_objects(body.get("tools"))):
         if tool.get("type") not in ("function", "custom"):
-            raise _unsupported(f"tools[{place}]", f"a tool of the type {tool.get('type')!r}", "Give it as a function.")
+            raise _unsupported(f"tools[{index}]", f"a tool of the type {tool.get('type')!r}", "Give it as a function.")
     for name, remedy in (
         ("prompt", "Give its text as instructions."),
         ("conversation", "Give previous_response_id, or the whole conversation as input."),
@@ -122,15 +122,15 @@ def _check_for_chat(body: Body) -> None:
         if body.get(name):
             raise _unsupported(name, f"a {name} that is kept by OpenAI", remedy)
     items = body.get("input")
-    for place, item in enumerate(items if isinstance(items, list) else ()):
+    for index, item in enumerate(items if isinstance(items, list) else ()):
         if not isinstance(item, dict):
             continue
         if item.get("type") in _FOREIGN_ITEMS:
             problem = f"an item of the type {item['type']!r}, which only the provider that made it can read"
-            raise _unsupported(f"input[{place}]", problem, "Give the item that it stands for, or leave it out.")
+            raise _unsupported(f"input[{index}]", problem, "Give the item that it stands for, or leave it out.")
         for position, part in enumerate(_objects(item.get("content"))):
             if part.get("file_url"):
-                param = f"input[{place}].content[{position}].file_url"
+                param = f"input[{index}].content[{position}].file_url"
                 raise _unsupported(param, "a file by its address", "Send the file itself as file_data.")
 
 
