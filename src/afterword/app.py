@@ -67,7 +67,7 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
         call_endpoint = CallEndpoint(
             call_route, _request_class(call_route), state, authenticator, tracer, call_tasks, lift
         )
-        call_endpoints |= dict.fromkeys(paths_of(call_route.path), call_endpoint)
+        call_endpoints |= dict.fromkeys(call_route.paths, call_endpoint)
     telemetry_endpoints = {route.path: OTLPEndpoint(route, state, authenticator) for route in TELEMETRY_ROUTES}
     page = pages.Pages()
     graphql = http_endpoint.GraphQLEndpoint(state, authenticator, compat)

@@ -17,7 +17,7 @@ from afterword.ids import uuid7
 from afterword.service.cluster.pulse import StoreHealth
 from afterword.service.cluster.servers import ClusterMember
 from afterword.service.context import AppState, Context
-from afterword.service.interactions.calls import AbandonedCallWorker, close_abandoned_calls
+from afterword.service.interactions.abandoned_calls import AbandonedCallWorker, close_abandoned_calls
 from afterword.service.meters import Meters
 from afterword.service.models.secrets import Secrets
 from afterword.service.people.key_uses import KeyUses

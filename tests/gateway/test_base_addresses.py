@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-BASES = ("/api/v1", "/v1", "/openai/v1")
+BASES = ("/api/v1", "/v1", "/openai/v1", "/openai")
 HELLO = [{"role": "user", "content": "Hello there"}]
 ANTHROPIC = {"anthropic-version": "2023-06-01"}
 
@@ -29,7 +29,27 @@ def test_streams_work_under_each_base_address(gateway: Any):
         assert "data: [DONE]" in gateway.http.post(f"{base}/chat/completions", json=body).text
 
 
-@pytest.mark.parametrize("header", ["x-api-key", "x-goog-api-key", "authorization"])
+def test_azures_paths_call_the_model_that_the_deployment_names(gateway: Any, refused: Any):
+    model, other = gateway.model(), gateway.model("error-500")
+    base, query = f"/openai/deployments/{model}", {"api-version": "2024-10-21"}
+    for body in ({"messages": HELLO}, {"messages": HELLO, "model": other, "stream": True}):
+        answer = gateway.http.post(f"{base}/chat/completions", params=query, json=body).raise_for_status()
+        logged = gateway.logged(answer.headers["x-afterword-completion-id"])
+        assert (logged["model"], logged["completion"]) == (model.partition("/")[2], "You said: Hello there")
+    whole = gateway.http.post(f"{base}/completions", params=query, json={"prompt": "Once"}).raise_for_status()
+    assert gateway.logged(whole.json()["choices"][0]["completion_id"])["completion"] == "You said: Once"
+    embedded = gateway.http.post(f"{base}/embeddings", params=query, json={"input": "a"}).raise_for_status()
+    assert len(embedded.json()["data"]) == 1
+    bare = model.partition("/")[2]
+    plain = gateway.http.post(f"/openai/deployments/{bare}/chat/completions", json={"messages": HELLO})
+    refused(plain, 404, "model_not_found")
+    refused(gateway.http.post(f"{base}/images/generations", json={}), 404, "not_served")
+    measured = gateway.http.get("/metrics").text
+    assert 'route="POST /api/v1/chat/completions"' in measured
+    assert "/openai/deployments/" not in measured
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "x-goog-api-key", "api-key", "authorization"])
 def test_a_key_is_taken_from_the_header_of_each_client(gateway: Any, refused: Any, header: str):
     made = {"name": "x", "role": "member", "projects": [gateway.project]}
     key = gateway.http.post("/api/v1/keys", json=made).raise_for_status().json()["api_key"]

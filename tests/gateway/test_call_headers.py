@@ -51,6 +51,64 @@ def test_of_two_calls_with_one_id_at_once_one_is_refused(gateway: Any):
     assert asyncio.run(both()) == [200, 409]
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_failed_attempt_leaves_the_chosen_id_to_the_next_one(gateway: Any, refused: Any, streamed: bool):
+    own_id = str(uuid4())
+    headers = {"x-afterword-completion-id": own_id}
+    body = {"messages": HELLO, "stream": streamed, "n": 2}
+    failed_ids = []
+    for behaviour, status in (("error-500", 500), ("error-429", 429), ("drop", 502)):
+        failing = {**body, "model": gateway.model(behaviour)}
+        answer = gateway.http.post("/api/v1/chat/completions", json=failing, headers=headers)
+        assert answer.status_code == status
+        failed_ids.append(answer.headers["x-afterword-completion-id"])
+        interaction = gateway.logged(failed_ids[-1])
+        assert interaction["call"]["state"] == "failed"
+        assert interaction["parameters"]["completion_id"] == own_id
+        refused(gateway.http.get(f"/api/v1/interactions/{own_id}"), 404)
+    assert len({own_id, *failed_ids}) == 4
+    answer = call(gateway, headers, stream=streamed, n=2)
+    assert answer.status_code == 200
+    interaction = gateway.logged(own_id)
+    assert (interaction["call"]["state"], interaction["completion"]) == ("complete", "You said: Hello there")
+    assert "completion_id" not in interaction["parameters"]
+    refused(call(gateway, headers, stream=streamed), 409, "completion_exists")
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_caller_who_waits_no_longer_may_call_again_with_the_id(gateway: Any, streamed: bool):
+    own_id = str(uuid4())
+    headers = {"x-afterword-completion-id": own_id}
+    body = {"model": gateway.model("hang"), "messages": HELLO, "stream": streamed}
+    with pytest.raises(httpx.ReadTimeout):
+        gateway.http.post("/api/v1/chat/completions", json=body, headers=headers, timeout=0.5)
+    gateway.wait_until_quiet()
+    assert gateway.newest()["call"]["state"] == "cancelled"
+    assert call(gateway, headers, stream=streamed).status_code == 200
+    assert gateway.logged(own_id)["call"]["state"] == "complete"
+    assert gateway.count() == 2
+
+
+def test_a_stream_that_breaks_off_keeps_the_chosen_id(gateway: Any, refused: Any):
+    own_id = str(uuid4())
+    headers = {"x-afterword-completion-id": own_id}
+    body = {"model": gateway.model("cut-after-2"), "messages": HELLO, "stream": True}
+    assert f'"chatcmpl-{own_id}"' in gateway.http.post("/api/v1/chat/completions", json=body, headers=headers).text
+    assert gateway.logged(own_id)["call"]["state"] == "failed"
+    refused(call(gateway, headers), 409, "completion_exists")
+
+
+def test_the_id_of_a_stream_is_taken_once_its_head_has_left(gateway: Any):
+    own_id = str(uuid4())
+    headers = {"x-afterword-completion-id": own_id}
+    body = {"model": gateway.model("hang"), "messages": HELLO, "stream": True}
+    with gateway.http.stream("POST", "/api/v1/chat/completions", json=body, headers=headers) as answer:
+        assert answer.headers["x-afterword-completion-id"] == own_id
+        assert gateway.logged(own_id)["call"]["state"] == "open"
+    gateway.wait_until_quiet()
+    assert gateway.logged(own_id)["call"]["state"] == "cancelled"
+
+
 def test_further_choices_get_the_ids_after_the_callers_own(gateway: Any):
     own_id = uuid4()
     answer = call(gateway, {"x-afterword-completion-id": str(own_id)}, n=2).json()
@@ -108,6 +166,11 @@ def test_the_body_wins_over_headers_and_headers_over_baggage(gateway: Any):
     assert (interaction["session"], interaction["user"]) == ("of-baggage", "Zoë")
     assert interaction["environment"] == "production"
     assert interaction["labels"] == {"Topic": "baggage", "tier": "gold"}
+    body = {"model": gateway.model(), "messages": HELLO}
+    several = [("baggage", "user.id=ann"), ("baggage", "other=x, afterword.label.tier=gold")]
+    answer = gateway.http.post("/api/v1/chat/completions", json=body, headers=several)
+    interaction = gateway.logged(answer.headers["x-afterword-completion-id"])
+    assert (interaction["user"], interaction["labels"]) == ("ann", {"tier": "gold"})
     headers = {
         "baggage": baggage,
         "x-afterword-session": "of-a-header",

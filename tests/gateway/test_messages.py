@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -220,6 +221,17 @@ def test_a_model_that_wants_max_completion_tokens_gets_them(gateway, provider, m
         answer = ask(gateway, model, stream=streamed).raise_for_status()
         assert "x-afterword-left-out" not in answer.headers
     assert [body.get("max_completion_tokens") for body in provider.bodies] == [None, 64, 64]
+
+
+def test_a_run_of_claude_code_is_a_session_unless_another_is_named(gateway):
+    run, own = str(uuid4()), str(uuid4())
+    body = {"model": gateway.model(), "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    headers = {"x-claude-code-session-id": run}
+    for more, expected in (({}, run), ({"x-afterword-session": own}, own)):
+        answer = gateway.http.post(MESSAGES, json=body, headers={**headers, **more}).raise_for_status()
+        assert gateway.logged(answer.json()["id"])["session_id"] == expected
+    answer = gateway.http.post(MESSAGES, json={**body, "session_id": own}, headers=headers).raise_for_status()
+    assert gateway.logged(answer.json()["id"])["session_id"] == own
 
 
 # ------------------------------------------------------------------------------------------------ counting tokens

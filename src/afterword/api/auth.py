@@ -11,8 +11,8 @@ from afterword.service.context import ADMINISTRATOR_NUMBER, Actor, AppState, Con
 from afterword.service.people.web_sessions import actor_in_session
 
 COOKIE = "afterword_session"
-KEY_HEADERS = (b"x-api-key", b"x-goog-api-key")
-"""The headers in which clients of Anthropic and Google send a key, in place of `Authorization: Bearer KEY`."""
+KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
+"""The headers in which clients of Anthropic, Google and Azure send a key, in place of `Authorization: Bearer KEY`."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

@@ -62,15 +62,18 @@ class CallHeaders(NamedTuple):
 NO_CALL_HEADERS = CallHeaders(None, None, {}, {})
 
 
-def read_call_headers(headers: dict[bytes, bytes]) -> CallHeaders:
-    """Return what the headers of a request say of its call. Raises `BadRequest` for a wrong completion_id or store."""
+def read_call_headers(headers: dict[bytes, bytes], baggage: bytes) -> CallHeaders:
+    """Return what the headers of a request say of its call. `baggage` holds those of that name, joined by commas.
+
+    Raises `BadRequest` for a wrong completion_id or store.
+    """
     fields: dict[str, str] = {}
     labels: dict[str, str] = {}
     completion_id: UUID | None = None
     store: bool | None = None
     if trace_id := trace_id_of(headers.get(b"traceparent", b"").decode("latin-1")):
         fields["session_id"] = trace_id
-    for name, value in _baggage(headers.get(b"baggage", b"")):
+    for name, value in _baggage(baggage):
         if name in FIELDS_OF_BAGGAGE and value:
             fields[FIELDS_OF_BAGGAGE[name]] = value
         elif name.startswith(BAGGAGE_LABEL_PREFIX):

@@ -36,7 +36,7 @@ from afterword.api.rest import (
     reply,
 )
 from afterword.api.routes import ModelCallRoute
-from afterword.api.streams import Relay, is_usage, storable_choice
+from afterword.api.streams import Opening, Relay, is_usage, storable_choice
 from afterword.api.traces import NoTracer
 from afterword.errors import AfterwordError, Unavailable
 from afterword.gateway.call_format import FormatCall
@@ -107,9 +107,9 @@ class CallEndpoint:
             await model_request.refuse(fault(request_id))
         finally:
             model_request.span.end(model_request.status)
-            self.app_state.meters.count_answer(
-                f"POST {scope['path']}", model_request.status, time.perf_counter() - accepted_at
-            )
+            # A path with a parameter would make a series of measurements for each of its values.
+            path = self.route.path if scope["path_params"] else scope["path"]
+            self.app_state.meters.count_answer(f"POST {path}", model_request.status, time.perf_counter() - accepted_at)
             self.call_tasks.discard(task)
             self.app_state.meters.streams.dec()
 
@@ -152,7 +152,10 @@ class ModelRequest(ABC):
         self.app_state = endpoint.app_state
         self.operation: Operation = endpoint.route.name
         self.connection: Protocol = scope["connection"]
+        self.path_parameters: dict[str, str] = scope["path_params"]
         self.headers = headers
+        # A list may stand in several headers, of which `headers` has the last.
+        self.baggage = b",".join(value for name, value in scope["headers"] if name == b"baggage")
         self.request_id = request_id
         self.accepted_at = accepted_at
         self.send = send
@@ -223,7 +226,7 @@ class ModelRequest(ABC):
         context = get_permitted_context(self.app_state, actor, "call")
         raw = await read_body(self.headers, receive, self.app_state.settings.max_body)
         incoming = await self.read(context, raw)
-        self.call_headers = read_call_headers(self.headers)
+        self.call_headers = read_call_headers(self.headers, self.baggage)
         self.call_headers.fill(incoming.request)
         await self.serve(context, incoming)
 
@@ -248,6 +251,7 @@ class ModelRequest(ABC):
             json_text.as_rows(replacements),
             self.call_headers.labels,
             operation=self.endpoint.route.logged_as,
+            is_id_of_caller=own_id is not None,
         )
         self.prompt_messages = request.messages or [storable_body.get("prompt")]
         answer = (
@@ -379,8 +383,10 @@ class ModelRequest(ABC):
 
     async def _stream(self, call: CallRecorder, model_route: ModelRoute, incoming: IncomingCall) -> None:
         started_at = time.perf_counter()
-        # Store the interaction while the provider works: this adds no latency. It is done before the first chunk.
-        opening_future = asyncio.ensure_future(call.open(list(call.ids)))
+        opening = Opening(call)
+        if not call.is_id_of_caller:
+            # Store the interaction while the provider works: this adds no latency. It is done before the first chunk.
+            opening.start()
         relay = self.relay = self.new_relay(call, model_route, incoming)
         prompt_messages = self.prompt_messages
         state: State = "complete"
@@ -399,9 +405,9 @@ class ModelRequest(ABC):
             head_seconds=settings.stream_head_delay,
             comment_seconds=settings.stream_comment_interval,
         )
-        stream.start(opening_future)
+        stream.start(opening.start)
         try:
-            await relay.open(self.endpoint.app_state.gateway, opening_future, incoming.outgoing, self.response)
+            await relay.open(self.endpoint.app_state.gateway, opening, incoming.outgoing, self.response)
             async with aclosing(relay.events(prompt_messages)) as events:
                 async for event in events:
                     await stream.send(event)

@@ -28,6 +28,8 @@ class ChatRequest(ModelRequest):
     async def read(self, context: Context, raw: bytes | bytearray) -> IncomingCall:
         """Read the body of the call. Raises `BadRequest` or `Invalid`."""
         request, body, storable_body, replacements = read_call(_request_decoder, raw, self.endpoint.lift)
+        # Azure's clients name the model in the path. What they say in the body is not sent to any provider.
+        request.model = self.path_parameters.get("model", request.model)
         user_agent = self.headers.get(b"user-agent", b"")
         outgoing = outgoing_body(request, body, user_agent)
         storable = outgoing if storable_body is body else outgoing_body(request, storable_body, user_agent)

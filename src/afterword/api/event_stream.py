@@ -41,15 +41,16 @@ class EventStream:
         self._comment_seconds = comment_seconds
         self._loop = asyncio.get_running_loop()
         self._last_sent_at = self._loop.time()
-        self._ready_future: asyncio.Future[None] | None = None
+        self._prepare: Callable[[], asyncio.Future[None]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._comment: asyncio.Task[None] | None = None
         # Two tasks send events and comments; whichever is first must also send the head.
         self._lock = asyncio.Lock()
 
-    def start(self, ready_future: asyncio.Future[None]) -> None:
-        """Begin to watch for silence. No comment is sent before `ready_future` is done, and none at all if it fails."""
-        self._ready_future = ready_future
+    def start(self, prepare: Callable[[], asyncio.Future[None]]) -> None:
+        """Begin to watch for silence. No comment is sent before the future that `prepare` returns is done, and none at
+        all if it fails."""
+        self._prepare = prepare
         self._schedule_check(self._head_seconds)
 
     def note_activity(self) -> None:
@@ -66,7 +67,7 @@ class EventStream:
 
     async def stop(self) -> None:
         """Send no more comments. A comment that is being sent is complete when this returns."""
-        self._ready_future = None
+        self._prepare = None
         if self._timer is not None:
             self._timer.cancel()
         if self._comment is not None:
@@ -92,8 +93,8 @@ class EventStream:
         self._schedule_check(remaining_seconds)
 
     def _send_comment(self) -> None:
-        if self._ready_future is not None and (self._comment is None or self._comment.done()):
-            self._comment = self._loop.create_task(self._comment_when_ready(self._ready_future))
+        if self._prepare is not None and (self._comment is None or self._comment.done()):
+            self._comment = self._loop.create_task(self._comment_when_ready(self._prepare()))
 
     async def _comment_when_ready(self, ready_future: asyncio.Future[None]) -> None:
         if not ready_future.done():

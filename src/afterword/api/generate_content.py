@@ -21,8 +21,7 @@ class GenerateContentCall(FormatRequest):
 
     def __init__(self, endpoint: CallEndpoint, scope: Scope, *arguments: Any) -> None:
         super().__init__(endpoint, scope, *arguments)
-        self._model: str = scope["path_params"]["model"]
-        self._method: str = scope["path_params"]["method"]
+        self._method = self.path_parameters["method"]
         # Without `alt=sse` Google's API sends a stream as one JSON array. It is sent whole.
         self._is_array = METHODS.get(self._method, False) and parse_qs(scope["query_string"]).get(b"alt") != [b"sse"]
 
@@ -35,7 +34,7 @@ class GenerateContentCall(FormatRequest):
                 hint=f"It serves {', '.join(METHODS)} and countTokens.",
             )
         is_stream = METHODS[self._method] and not self._is_array
-        return {**super().read_body(raw), "model": self._model, "stream": is_stream}
+        return {**super().read_body(raw), "model": self.path_parameters["model"], "stream": is_stream}
 
     async def reply(self, answer: Body | list[Body]) -> None:
         """Send a whole answer."""
@@ -45,13 +44,9 @@ class GenerateContentCall(FormatRequest):
 class ContentTokenCountCall(TokenCountCall):
     """A request to count tokens at `/v1beta/models/MODEL:countTokens`."""
 
-    def __init__(self, endpoint: CallEndpoint, scope: Scope, *arguments: Any) -> None:
-        super().__init__(endpoint, scope, *arguments)
-        self._model: str = scope["path_params"]["model"]
-
     def read_body(self, raw: bytes | bytearray) -> Body:
         """Return the body, with the model."""
-        return {**super().read_body(raw), "model": self._model}
+        return {**super().read_body(raw), "model": self.path_parameters["model"]}
 
     def count_body(self, tokens: int) -> Body:
         """Return an estimate."""

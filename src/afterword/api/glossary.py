@@ -26,8 +26,9 @@ same again gives the same answer, other content under the same id gives 409. Wha
 **Times** are given as RFC 3339, as a date, as seconds or milliseconds since 1970 or in words such as `now - 1 month`; \
 they are answered as RFC 3339 in UTC.
 
-**Base addresses.** Models are called and listed under `/v1` and `/openai/v1`, too, as under `/api/v1`. What else \
-stands below them in OpenAI's or Anthropic's API is answered with 404 and `not_served`, in the client's own form.
+**Base addresses.** Models are called and listed under `/v1`, `/openai/v1` and `/openai`, too, as under `/api/v1`; \
+Azure's clients call them under `/openai/deployments/MODEL`. What else stands below them in OpenAI's or Anthropic's \
+API is answered with 404 and `not_served`, in the client's own form.
 
 **Lists** end where `next` is null; give it as `cursor` to go on.
 """

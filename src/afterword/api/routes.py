@@ -36,8 +36,11 @@ from afterword.service.people import people, web_sessions
 from afterword.service.studies import ab_tests, analytics, dataset_downloads, dataset_sources, datasets
 from afterword.types import queries as q
 
-BASES = ("/api/v1", "/v1", "/openai/v1", "/api/v1/v1")
-"""The base addresses under which models are called and listed: clients guess the others. Anthropic's add /v1 to any."""
+BASES = ("/api/v1", "/v1", "/openai/v1", "/openai", "/api/v1/v1")
+"""The base addresses under which models are called and listed: clients guess the others. Anthropic's add /v1 to any,
+Azure's add /openai."""
+DEPLOYMENT_BASE = "/openai/deployments/{model}"
+"""Below it Azure's clients call a model in OpenAI's own forms."""
 GOOGLES_BASES = ("/v1beta", "/v1", "/api/v1/v1beta", "/api/v1/v1")
 """The same for Google's clients, which add a version to what they are given."""
 
@@ -374,6 +377,12 @@ class ModelCallRoute:
     """Headers in which clients of the form name the session. A session in the request itself takes precedence."""
     logged_as: t.LoggedOperation = "chat"
     """The operation of its interactions."""
+
+    @property
+    def paths(self) -> list[str]:
+        """All paths at which models are called so, the documented one first."""
+        of_deployments = [] if self.format else [DEPLOYMENT_BASE + self.path.removeprefix(BASES[0])]
+        return [*paths_of(self.path), *of_deployments]
 
 
 MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (

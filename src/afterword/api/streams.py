@@ -42,6 +42,30 @@ class DeltaForm(NamedTuple):
         return cls(b"OpenAI/" in agent, agent.startswith(b"adaptive_sdk"))
 
 
+class Opening:
+    """The storing of a call's interaction before its first chunk is sent: at once, or only when the answer begins."""
+
+    def __init__(self, call: CallRecorder) -> None:
+        self._call = call
+        self._future: asyncio.Future[None] | None = None
+
+    def start(self) -> asyncio.Future[None]:
+        """Start it, if it was not started yet. The future is done once the interaction is on disk."""
+        if self._future is None:
+            self._future = asyncio.ensure_future(self._call.open(list(self._call.ids)))
+        return self._future
+
+    async def wait(self) -> None:
+        """Wait until it is done, if it was started. A cancellation during the wait takes effect afterwards."""
+        if self._future is None:
+            return
+        try:
+            await asyncio.shield(self._future)
+        except asyncio.CancelledError:
+            await asyncio.wait([self._future])
+            raise
+
+
 class Relay:
     """Forwards one stream: adds ids to each chunk, and keeps the text for the store."""
 
@@ -72,7 +96,7 @@ class Relay:
     async def open(
         self,
         gateway: Gateway,
-        opening_future: asyncio.Future[None],
+        opening: Opening,
         outgoing: Body | FormatCall,
         response: ProviderResponse,
     ) -> None:
@@ -80,9 +104,10 @@ class Relay:
         targets = [target for _, target in self.model_route.targets]
         try:
             self.stream = await gateway.stream(targets, self.operation, outgoing, response)
+            opening.start()
         finally:
             try:
-                await wait_uninterrupted(opening_future)
+                await opening.wait()
             except BaseException:
                 if self.stream:
                     await self.stream.close()
@@ -203,15 +228,6 @@ class Relay:
 def answer_id(call: CallRecorder, operation: Operation) -> str:
     """Return the id of an answer in OpenAI's form, which is all that most frameworks keep of it: see `ids.py`."""
     return f"{'cmpl-' if operation == 'completions' else 'chatcmpl-'}{call.completion_id(0)}"
-
-
-async def wait_uninterrupted(work: asyncio.Future[None]) -> None:
-    """Wait for work that must not be cancelled; a cancellation during the wait takes effect afterwards."""
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        raise
 
 
 def storable_choice(

@@ -38,7 +38,7 @@ UNSERVED: dict[str, str] = {
 """What each path below a base address stands for, in words."""
 
 # Also below base addresses that lack their version.
-_BASE = "/api/v1|/openai/v1|/v1|/v1beta|/api|/openai"
+_BASE = "/api/v1|/openai/v1|/v1|/v1beta|/api|/openai|/openai/deployments/.+?"
 # The longest first: messages/batches, not messages.
 _NAMES = "|".join(sorted(map(re.escape, UNSERVED), key=len, reverse=True))
 _UNSERVED_PATH = re.compile(rf"(?:{_BASE})/({_NAMES})(?:[/:].*)?")

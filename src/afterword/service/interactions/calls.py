@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +17,10 @@ from afterword.service.interactions import preparation
 from afterword.service.models.routing import ModelRoute
 from afterword.store import calls as stored
 from afterword.store.ab_tests import INSERT_INTERACTION
-from afterword.store.background.worker import LoopWorker
 from afterword.store.catalog import ModelRow
 from afterword.store.engine import ConditionalWrite, Rows, Unit
 from afterword.store.interactions import find_interaction
 from afterword.store.query.conditions import CHAT
-from afterword.store.servers import alive_servers as alive_servers
 from afterword.types import SHARED_FIELDS, CallRequest, LoggedOperation, Message, State
 from afterword.types.fields import TEXT_FIELDS
 
@@ -83,18 +81,21 @@ class CallRecorder:
         header_labels: dict[str, str] | None = None,
         *,
         operation: LoggedOperation = CHAT,
+        is_id_of_caller: bool = False,
     ) -> None:
         """Take Afterword's own fields from a request. Raises `Invalid` for a call without messages.
 
         Labels, users and sessions that the log cannot store as such are stored among the parameters, as they were sent.
         `first_id` is the id of the first choice, and of the session if none was given; see `new_id`. `replacements` are
         the parts of the request that could not be stored unchanged. Labels of the body win over `header_labels`.
+        `is_id_of_caller`: whether the caller chose `first_id`. See `_release_id`.
         """
         self.context = context
         self.route = route
         self._origin = {"request_id": request_id, "trace_id": trace_id, "streamed": bool(request.stream)}
         self.stored = request.store is not False
         self.ids = {0: first_id}
+        self.is_id_of_caller = is_id_of_caller
         self._replacements = replacements
         own_fields = OwnFields.from_request(request, context.settings, header_labels)
         self._session = session_of(route.project.key, own_fields.session)
@@ -174,9 +175,22 @@ class CallRecorder:
         count_call(self.context.state, result)
         try:
             if self.stored:
+                if self.is_id_of_caller and result.state != "complete" and not self._opened_indexes:
+                    self._release_id()
                 await self._store(result)
         finally:
             self.context.state.calls.discard(self)
+
+    def _release_id(self) -> None:
+        """Give the call an id of its own, so that the one that its caller chose stays free.
+
+        Clients repeat a failed call by themselves, with the same headers. The id is for the attempt that is answered.
+        """
+        self._parameters = {**(self._parameters or {}), "completion_id": str(self.ids[0])}
+        self._replace_ids(new_id(stored=True))
+
+    def _replace_ids(self, first_id: UUID) -> None:
+        self.ids = {index: id_of_choice(first_id, index) for index in self.ids}
 
     async def _store(self, result: CallResult) -> None:
         timings = _timings(result)
@@ -277,8 +291,7 @@ class CallRecorder:
         if not self._opened_indexes:
             # No caller has seen the ids yet: replace them by ids that say that nothing is stored under them.
             self.stored = False
-            first_id = new_id(stored=False)
-            self.ids = {index: id_of_choice(first_id, index) for index in self.ids}
+            self._replace_ids(new_id(stored=False))
 
 
 def unit_of(rows: Rows, later_rows: Sequence[tuple[UUID, Rows]]) -> Unit:
@@ -374,7 +387,7 @@ def _completion_exists_error(completion_id: UUID) -> Conflict:
         f"The completion_id {completion_id} is taken by an interaction with other content.",
         code="completion_exists",
         param="x-afterword-completion-id",
-        hint="Give each call an id of its own, also where it repeats one that failed.",
+        hint="Give each call an id of its own. It stays free only if the call fails before its answer begins.",
     )
 
 
@@ -461,40 +474,3 @@ def estimated_usage(messages: Sequence[Any], texts: Sequence[str]) -> dict[str, 
 
 def _estimated_tokens(text: bytes) -> int:
     return -(-len(text) // TOKEN_BYTES)
-
-
-async def close_abandoned_calls(state: AppState, running_servers: Collection[int] = ()) -> int:
-    """Mark abandoned calls as interrupted; return how many. These are calls of servers that are gone, and calls of this
-    server whose end could not be written. `running_servers` are the numbers of the running servers."""
-    store = state.store
-    open_calls = await store.read(stored.orphaned_calls, store.server, running_servers)
-    # A call is in `state.calls` before it is written, so each open call that still runs here is among these.
-    running_ids = {completion_id for call in list(state.calls) for completion_id in call.ids.values()}
-    ids = [completion_id for completion_id, is_own in open_calls if not (is_own and completion_id in running_ids)]
-    if not ids:
-        return 0
-    interrupted_count = await store.write(lambda transaction: stored.interrupt(transaction, ids))
-    if interrupted_count:
-        log.warning("%d calls were cut off; they are marked as interrupted.", interrupted_count)
-        state.search_index_worker.wake()
-    return interrupted_count
-
-
-class AbandonedCallWorker(LoopWorker):
-    """A worker that closes calls which were cut off."""
-
-    name = "abandoned-calls"
-    log = log
-    failure_text = "Calls that were cut off could not be marked"
-    poll_seconds = 10.0
-
-    def __init__(self, state: AppState) -> None:
-        super().__init__(state.store)
-        self._state = state
-
-    async def step(self) -> bool:
-        """Close the abandoned calls of this server, and those of servers that are gone."""
-        store = self._state.store
-        running_servers = await store.read(alive_servers) if store.database.SHARED else ()
-        await close_abandoned_calls(self._state, running_servers)
-        return False
