@@ -211,6 +211,16 @@ def test_a_failing_model_of_anthropic_is_stood_in_for_by_one_of_openais(gateway)
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_stand_in_that_cannot_take_the_call_does_not_hide_the_failure(gateway, streamed: bool):
+    second = gateway.model().partition("/")[2]
+    model = gateway.model("error-500", provider="anthropic", fallback=second)
+    answer = ask(gateway, model, stream=streamed, tools=[SEARCH_TOOL])
+    assert answer.status_code == 500
+    assert "500" in answer.json()["error"]["message"]
+    assert "web_search" not in answer.text
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_a_model_that_wants_max_completion_tokens_gets_them(gateway, provider, model: str, streamed: bool):
     message = (
         "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."

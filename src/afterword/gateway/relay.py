@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
+from afterword.errors import Invalid
 from afterword.gateway.call_format import FormatCall
 from afterword.gateway.http import Http, Timeouts
 from afterword.gateway.native import NativeAnswer, NativeCalls, NativeEvent
@@ -71,6 +72,9 @@ class Gateway:
                 return GatewayAnswer(body, position, attempts, time.perf_counter() - started, native)
             except ProviderError as error:
                 _note_failure(error, position, targets, attempts)
+            except Invalid:
+                _raise_earlier_failure(attempts)
+                raise
         raise AssertionError("there is at least one target")
 
     async def find_native_answer(self, target: Target, call: FormatCall, response: ProviderResponse) -> Body | None:
@@ -125,6 +129,9 @@ class Gateway:
             except ProviderError as error:
                 await chunks.aclose()
                 _note_failure(error, position, targets, attempts)
+            except Invalid:
+                _raise_earlier_failure(attempts)
+                raise
             except BaseException:
                 await chunks.aclose()
                 raise
@@ -198,6 +205,13 @@ def _note_failure(error: ProviderError, position: int, targets: Sequence[Target]
     if not error.retryable or position + 1 == len(targets):
         raise error
     attempts.append(Attempt(targets[position].key, error))
+
+
+def _raise_earlier_failure(attempts: Sequence[Attempt]) -> None:
+    """Raise the error of the target that failed last, if there is one. That a fallback cannot take the call is no
+    reason why it failed."""
+    if attempts:
+        raise attempts[-1].error from None
 
 
 class GatewayStream:
