@@ -31,7 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "ids": set(),
     "json_text": set(),
     "message_words": set(),
-    "call_forms": {"types", "ids", "json_text"},
+    "call_forms": {"types", "ids", "json_text", "message_words"},
     "config": {"errors"},
     "store": WORDS,
     "statistics": set(),

@@ -108,6 +108,7 @@ WRITTEN: dict[str, type[msgspec.Struct]] = {
     "/api/v1/interactions": t.Interaction,
     "/api/v1/interactions/batch": t.Interaction,
     "/api/v1/ingest/calls": t.Interaction,
+    "/api/v1/ingest/litellm": t.Interaction,
     "/api/v1/feedback": t.Feedback,
     "/api/v1/feedback/batch": t.Feedback,
     "/api/v1/comparison": t.Preference,

@@ -29,6 +29,9 @@ _CONTENTS: dict[PartKind, str] = {
 CONTENTS = tuple(_CONTENTS.values())
 """The values of `has`."""
 
+VECTOR_NUMBER_BYTES = 4
+"""The size of a number in a vector that is given as base64."""
+
 _THINK = re.compile(r"\s*<think>")
 _IMAGE_TYPES = frozenset({"image_url", "input_image", "image"})
 _AUDIO_TYPES = frozenset({"input_audio", "audio"})
@@ -261,3 +264,20 @@ def _text(value: Any) -> str:
 
 def _first_text(values: dict[str, Any], *names: str) -> str:
     return next((text for name in names if (text := _text(values.get(name)))), "")
+
+
+def vectors_in_words(vectors: list[Any]) -> str:
+    """Return how many vectors an answer has and how long they are, such as "3 embeddings of 1,536 dimensions"."""
+    words = f"{len(vectors):,} embedding{'' if len(vectors) == 1 else 's'}"
+    dimensions = {_dimension_count(vector) for vector in vectors}
+    if len(dimensions) != 1 or (dimension := dimensions.pop()) is None:
+        return words
+    return f"{words} of {dimension:,} dimension{'' if dimension == 1 else 's'}"
+
+
+def _dimension_count(vector: Any) -> int | None:
+    """Return how many numbers a vector has: a list, or base64; None for anything else."""
+    embedding = vector.get("embedding") if isinstance(vector, dict) else None
+    if isinstance(embedding, list):
+        return len(embedding)
+    return len(embedding) * 3 // 4 // VECTOR_NUMBER_BYTES if isinstance(embedding, str) else None

@@ -257,7 +257,7 @@ def test_feedback_comes_in_batches(send: Any, log: Call, show: Call, register: C
             {"completion_id": made, "metric": "CSAT", "value": 5, "feedback_id": mine},
             {"completion_id": made, "metric": "good", "value": 5},
             {"completion_id": str(uuid4()), "metric": "CSAT", "value": 5},
-            {"completion_id": "chatcmpl-1", "metric": "CSAT", "value": 5},
+            {"completion_id": "chatcmpl-of-nobody", "metric": "CSAT", "value": 5},
             {"completion_id": made, "metric": "unknown", "value": 5},
             {"completion_id": made, "value": 5},
             {"completion_id": mine, "metric": "CSAT", "value": 5},

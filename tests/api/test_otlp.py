@@ -91,7 +91,7 @@ def test_a_span_of_the_current_convention_is_an_interaction(otlp: Any):
         {"role": "tool", "tool_call_id": "c1", "content": '{"rain":true}'},
     ]
     assert (logged["completion"], logged["message"]["reasoning_content"]) == ("Yes.", "Hm.")
-    assert (logged["model"], logged["source"], logged["step"]) == ("gpt-x", "OFFLINE", "chat m")
+    assert (logged["model"], logged["source"], logged["step"]) == ("gpt-x", "LIVE", "chat m")
     assert (logged["session"], logged["user"], logged["environment"]) == ("talk-1", "customer-17", "test")
     assert logged["labels"] == {"provider": "openai", "service.name": "shop", "topic": "weather"}
     assert logged["usage"] == {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -90,13 +92,30 @@ def test_langchain_calls_a_tool_and_streams(run_with: Run, gateway: Any):
 
 
 @pytest.fixture
-def proxy(python_with: Callable[[str], Path], tmp_path: Path) -> Iterator[str]:
-    """LiteLLM's proxy with a mocked answer; return the base URL of its API."""
+def log_of_proxy(http: httpx.Client) -> str:
+    """The project to which LiteLLM's proxy sends its log."""
+    return http.post("/api/v1/projects", json={"key": f"proxy-{uuid4()}"}).raise_for_status().json()["key"]
+
+
+@pytest.fixture
+def proxy(python_with: Callable[[str], Path], server: Any, log_of_proxy: str, tmp_path: Path) -> Iterator[str]:
+    """LiteLLM's proxy with a mocked answer and our server as its log; return the base URL of its API."""
     config = tmp_path / "config.yaml"
     answer = "A mocked answer of several words"
     parameters = {"model": "openai/mocked", "api_key": "none", "mock_response": answer}
     model = {"model_name": "mocked", "litellm_params": parameters}
-    config.write_text(json.dumps({"model_list": [model], "general_settings": {"master_key": "sk-lite"}}))
+    callback = {
+        "callback_type": "generic_api",
+        "endpoint": f"{server.url}/api/v1/ingest/litellm?project={log_of_proxy}",
+        "headers": {"Authorization": f"Bearer {server.api_key}"},
+    }
+    settings = {
+        "model_list": [model],
+        "general_settings": {"master_key": "sk-lite"},
+        "litellm_settings": {"callbacks": ["afterword"]},
+        "callback_settings": {"afterword": callback},
+    }
+    config.write_text(json.dumps(settings))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -107,6 +126,7 @@ def proxy(python_with: Callable[[str], Path], tmp_path: Path) -> Iterator[str]:
             stdout=log,
             stderr=log,
             cwd=tmp_path,
+            env={**os.environ, "DEFAULT_FLUSH_INTERVAL_SECONDS": "1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
         )
     try:
         end = time.monotonic() + 120
@@ -142,3 +162,31 @@ def test_a_server_that_others_wrote_answers_plain_and_streamed(gateway: Any, pro
     assert refused.status_code == 400
     assert "unknown" in refused.json()["error"]["message"]
     assert gateway.newest()["call"]["state"] == "failed"
+
+
+@pytest.mark.xdist_group("litellm")
+def test_the_log_of_a_litellm_proxy_becomes_interactions(http: httpx.Client, proxy: str, log_of_proxy: str):
+    http.post("/api/v1/metrics", json={"key": "liked", "project": log_of_proxy}).raise_for_status()
+    body = {"model": "mocked", "messages": [{"role": "user", "content": "Hello there"}], "user": "ann"}
+    headers = {"Authorization": "Bearer sk-lite"}
+    ids = []
+    for more in ({"metadata": {"lang": "en", "tags": ["shop"]}}, {"stream": True}):
+        answer = httpx.post(f"{proxy}/chat/completions", json={**body, **more}, headers=headers, timeout=60)
+        lines = [answer.text] if "stream" not in more else [line[6:] for line in answer.text.split("\n\n")]
+        ids.append(json.loads(lines[0])["id"])
+    end = time.monotonic() + 60
+    found: list[dict[str, Any]] = []
+    while len(found) < 2:
+        assert time.monotonic() < end, found
+        query = {"project": log_of_proxy, "view": "full", "order": "created_at"}
+        found = http.get("/api/v1/interactions", params=query).raise_for_status().json()["interactions"]
+    assert [one["completion"] for one in found] == ["A mocked answer of several words"] * 2
+    assert [one["call"]["response_id"] for one in found] == ids
+    assert [(one["model"], one["user"], one["source"]) for one in found] == [("mocked", "ann", "LIVE")] * 2
+    assert (found[0]["labels"]["lang"], found[0]["labels"]["tag.shop"]) == ("en", "true")
+    assert [one["call"]["streamed"] for one in found] == [False, True]
+    for response_id, one in zip(ids, found, strict=True):
+        body = {"completion_id": response_id, "metric": "liked", "value": 1}
+        http.post("/api/v1/feedback", json=body).raise_for_status()
+        shown = http.get(f"/api/v1/interactions/{one['completion_id']}").json()
+        assert len(shown["feedback"]) == 1

@@ -238,3 +238,136 @@ def test_langchain_handler_logs_calls_under_the_id_of_the_message(run_straight: 
     assert (logged[0]["session"], logged[0]["labels"]) == ("t1", {"lang": "en", "tags": "x"})
     assert logged[0]["parameters"]["temperature"] == 0.5
     assert logged[0]["usage"]["total_tokens"] == 18
+
+
+@pytest.mark.thorough
+@pytest.mark.xdist_group("litellm")
+def test_litellm_callback_logs_calls_found_by_the_id_of_the_response(run_straight: Any, http: Any, project: str):
+    http.post("/api/v1/metrics", json={"key": "liked", "kind": "bool", "project": project}).raise_for_status()
+    printed = run_straight(
+        "litellm",
+        """
+        import asyncio, queue
+        import litellm
+        from afterword.litellm import AfterwordLogger
+
+        log = CallLog(project=os.environ["PROJECT"])
+        logged = queue.Queue()
+
+        class Logger(AfterwordLogger):
+            def _append(self, kwargs):
+                super()._append(kwargs)
+                logged.put(kwargs)
+
+        litellm.callbacks = [Logger(log)]
+        good = dict(model="openai/good", api_base=f"{up}/v1", api_key="k", messages=messages)
+        mocked = dict(model="openai/mocked", messages=messages, mock_response="Said for a test")
+        plain = litellm.completion(**good, metadata={"tags": ["shop"], "session_id": "visit"}, user="ann")
+        ids = [litellm.completion(**mocked).id, [part.id for part in litellm.completion(**mocked, stream=True)][-1]]
+        try:
+            litellm.completion(**{**good, "model": "openai/error-401"}, max_retries=0)
+        except litellm.AuthenticationError:
+            pass
+
+        async def call():
+            ids.append((await litellm.acompletion(**mocked)).id)
+            ids.append([part.id async for part in await litellm.acompletion(**mocked, stream=True)][-1])
+            try:
+                await litellm.acompletion(**{**good, "model": "openai/error-500"}, max_retries=0)
+            except litellm.InternalServerError:
+                pass
+            await asyncio.to_thread(wait_for, 7)
+
+        def wait_for(number):
+            for _ in range(number):
+                logged.get(timeout=60)
+
+        asyncio.run(call())
+        for response_id in ids:
+            log.feedback(response_id, "liked", True)
+        print(json.dumps({"ids": ids, "sent": log.flush(), "refused": log.refused, "more": logged.qsize()}))
+        """,
+    )
+    assert (printed["sent"], printed["refused"], printed["more"]) == (True, 0, 0)
+    query = {"project": project, "view": "full", "limit": 50}
+    found = http.get("/api/v1/interactions", params=query).json()["interactions"]
+    assert len(found) == 7
+    [plain] = [one for one in found if one["completion"] == "You said: Hello there"]
+    assert (plain["session"], plain["user"], plain["source"]) == ("visit", "ann", "LIVE")
+    assert plain["labels"] == {"provider": "openai", "tag.shop": "true"}
+    assert plain["usage"]["total_tokens"] == 18
+    mocked = {one["call"]["response_id"]: one for one in found if one["completion"] == "Said for a test"}
+    assert mocked.keys() == set(printed["ids"])
+    for response_id in printed["ids"]:
+        shown = http.get(f"/api/v1/interactions/{response_id}").json()
+        assert [value["value"] for value in shown["feedback"]] == [1.0]
+    failed = sorted(one["call"]["error"]["code"] for one in found if one["call"]["state"] == "failed")
+    assert failed == ["AuthenticationError", "InternalServerError"]
+
+
+def test_anthropic_client_calls_the_provider_and_logs_messages(
+    run_straight: Any, http: Any, upstream: Any, project: str
+):
+    printed = run_straight(
+        "wrappers",
+        """
+        import anthropic
+        from afterword.anthropic import Anthropic
+
+        log = CallLog(project=os.environ["PROJECT"])
+        client = Anthropic(base_url=up, api_key="k", afterword=log, max_retries=0)
+        ask = dict(model="good", max_tokens=64, messages=messages)
+        plain = client.messages.create(**ask, extra_body={"labels": {"lang": "en"}})
+        with client.messages.stream(**ask) as stream:
+            text = "".join(stream.text_stream)
+            streamed = stream.get_final_message()
+        tool = {"name": "get_weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
+        called = client.messages.create(**{**ask, "model": "tools"}, tools=[tool])
+        try:
+            client.messages.create(**{**ask, "model": "error-in-stream"}, stream=False)
+        except anthropic.APIError:
+            pass
+        try:
+            list(client.messages.create(**{**ask, "model": "error-in-stream"}, stream=True))
+        except anthropic.APIError:
+            pass
+        ids = [answer.completion_id for answer in (plain, streamed, called)]
+        print(json.dumps({"ids": ids, "text": text, "sent": log.flush(), "refused": log.refused}))
+        """,
+    )
+    assert (printed["sent"], printed["refused"], printed["text"].rstrip()) == (True, 0, "You said: Hello there")
+    plain, streamed, called = (http.get(f"/api/v1/interactions/{one}").json() for one in printed["ids"])
+    for shown in (plain, streamed):
+        assert (shown["completion"].rstrip(), shown["message"]) == ("You said: Hello there", None)
+        assert shown["model"] == "good"
+        assert shown["call"]["state"] == "complete"
+        assert shown["usage"]["completion_tokens"] > 0
+    assert (plain["labels"], streamed["call"]["streamed"]) == ({"lang": "en"}, True)
+    assert called["message"]["tool_calls"][0]["function"]["name"] == "get_weather"
+    assert not upstream.seen("lang")
+    found = http.get("/api/v1/interactions", params={"project": project, "view": "full"}).json()["interactions"]
+    assert sorted(one["call"]["state"] for one in found) == ["complete"] * 3 + ["failed"] * 2
+
+
+def test_openai_client_logs_responses(run_straight: Any, http: Any, project: str):
+    printed = run_straight(
+        "wrappers",
+        """
+        from afterword.openai import OpenAI
+
+        log = CallLog(project=os.environ["PROJECT"])
+        client = OpenAI(base_url=f"{up}/v1", api_key="k", afterword=log, max_retries=0)
+        plain = client.responses.create(model="good", input="Hello there", instructions="Be brief.")
+        with client.responses.stream(model="good", input=messages) as stream:
+            *_, _ = stream
+            streamed = stream.get_final_response()
+        ids = [plain.completion_id, streamed.completion_id]
+        print(json.dumps({"ids": ids, "sent": log.flush(), "refused": log.refused}))
+        """,
+    )
+    assert (printed["sent"], printed["refused"]) == (True, 0)
+    plain, streamed = (http.get(f"/api/v1/interactions/{one}").json() for one in printed["ids"])
+    assert [message["role"] for message in plain["messages"]] == ["system", "user"]
+    for shown in (plain, streamed):
+        assert (shown["completion"], shown["call"]["state"]) == ("You said: Hello there", "complete")
+        assert shown["usage"]["completion_tokens"] > 0

@@ -39,6 +39,7 @@ from afterword.api.routes import ModelCallRoute
 from afterword.api.streams import Opening, Relay, is_usage, storable_choice
 from afterword.api.traces import NoTracer
 from afterword.errors import AfterwordError, Unavailable
+from afterword.gateway.answers import choice_message
 from afterword.gateway.call_format import FormatCall
 from afterword.gateway.facts import FactsAccumulator, trace_id_of
 from afterword.gateway.provider import Body, Operation
@@ -467,28 +468,10 @@ def _storable_choices(answer: Body, facts: FactsAccumulator) -> tuple[dict[int, 
     for choice in answer.get("choices") or []:
         index = choice["index"]
         choices[index], choice_replacements = storable_choice(
-            index, _choice_message(choice), choice.get("finish_reason"), facts.choice_facts(index)
+            index, choice_message(choice), choice.get("finish_reason"), facts.choice_facts(index)
         )
         replacements += choice_replacements
     if not choices:
         # An answer without choices may say why, for example in the results of a filter.
         choices[0], replacements = storable_choice(0, "", None, facts.choice_facts(0))
     return choices, replacements
-
-
-def _choice_message(choice: Body) -> Any:
-    """Return the message of a choice, or only its text if the message holds nothing else."""
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        return choice.get("text") or ""
-    other_members = {
-        name: value
-        for name, value in message.items()
-        if value not in (None, [], {}) and name not in ("role", "content", "id")
-    }
-    content = message.get("content")
-    return (
-        {"role": "assistant", "content": content, **other_members}
-        if other_members or isinstance(content, list)
-        else content or ""
-    )

@@ -239,6 +239,20 @@ EXAMPLES: dict[type, Any] = {
         "answer": {"choices": [{"index": 0, "message": {"role": "assistant", "content": "In Paris."}}]},
         "latency": 0.8,
     },
+    t.LiteLLMCall: {
+        "id": "chatcmpl-AbC123",
+        "call_type": "acompletion",
+        "status": "success",
+        "model": "gpt-4o",
+        "startTime": 1796072709.5,
+        "endTime": 1796072710.25,
+        "messages": [{"role": "user", "content": "Where is the Louvre?"}],
+        "response": {
+            "id": "chatcmpl-AbC123",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "In Paris."}}],
+        },
+        "request_tags": ["shop"],
+    },
     t.NewInteraction: {
         "messages": [{"role": "user", "content": "Why is the sky blue?"}],
         "completion": "Because air scatters short waves of light more than long ones.",

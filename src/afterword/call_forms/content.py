@@ -10,12 +10,15 @@ import msgspec
 from afterword.call_forms import conventions
 from afterword.call_forms.turns import (
     Turn,
+    anthropic_message,
     conversation,
     from_json_text,
     is_conversation,
+    is_responses_input,
     is_turn,
     iterate_numbered,
     message_of_responses,
+    messages_of_responses,
     text_of_parts,
     tool_calls,
 )
@@ -287,6 +290,8 @@ def messages_of_value(value: Any) -> list[Turn]:
     value = from_json_text(value)
     if value in (None, "", [], {}):
         return []
+    if is_responses_input(value):
+        return messages_of_responses(value)
     if is_conversation(value):
         return _conversation(value)
     if isinstance(value, dict):
@@ -309,6 +314,9 @@ def choices_of_value(value: Any) -> list[LoggedChoice]:
             return [choice for element in value["choices"] for choice in _choice_of_response(element)]
         if isinstance(value.get("output"), list):
             return [LoggedChoice(bare_completion(message_of_responses(value["output"])))]
+        if value.get("type") == "message" and isinstance(value.get("content"), list):
+            message = anthropic_message(value["content"])
+            return [LoggedChoice(bare_completion(message), finish_reason(value.get("stop_reason")))]
         if is_turn(value):
             return [_choice_of_message({**message, "role": "assistant"}) for message in _conversation([value])]
         for name in ("text", "completion", "response", "content"):

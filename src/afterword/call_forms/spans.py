@@ -15,6 +15,7 @@ import msgspec
 
 from afterword.call_forms import conventions
 from afterword.call_forms.content import CallContent, LoggedChoice, SpanEvent, as_text, finish_reason, read_content
+from afterword.call_forms.timings import call_timings
 from afterword.call_forms.turns import from_json_text, iterate_numbered
 from afterword.ids import id_of_choice, id_of_text
 from afterword.types import NewCall, NewInteraction
@@ -132,25 +133,28 @@ def read_call(span: ReceivedSpan) -> SpanCall | None:
         state="failed" if error else "complete",
         finish_reason="error" if error and not reasons else None,
         error=error,
-        response_id=_identifier(facts["response_id"] or response.get("id")),
-        provider_model=_identifier(facts["provider_model"]),
-        trace_id=_identifier(span.trace_id),
+        response_id=find_identifier(facts["response_id"] or response.get("id")),
+        provider_model=find_identifier(facts["provider_model"]),
+        trace_id=find_identifier(span.trace_id),
         streamed=facts["streamed"] if isinstance(facts["streamed"], bool) else None,
     )
     interaction = NewInteraction(
         messages=[],
         completion="",
         project=_text(facts["project"]),
-        model=_identifier(facts["model"] or invocation.get("model") or request.get("model") or facts["provider_model"]),
+        model=find_identifier(
+            facts["model"] or invocation.get("model") or request.get("model") or facts["provider_model"]
+        ),
         labels=labels or None,
         user=_text(facts["user"]),
         environment=_text(facts["environment"]),
         step=span.name[:MAX_ID_CHARACTERS] or None,
-        session_id=_identifier(facts["session"]) or (span.trace_id if is_id(span.trace_id) else None),
+        session_id=find_identifier(facts["session"]) or (span.trace_id if is_id(span.trace_id) else None),
         created_at=span.start or None,
         usage=usage or None,
         timings=_timings(span, usage) or None,
         parameters=parameters or None,
+        source="LIVE",
         call=call,
     )
     return SpanCall(span.key, interaction, read_content(span.attributes, span.events), reasons)
@@ -216,7 +220,8 @@ def _text(value: Any) -> str | None:
     return None if value is None else as_text(value)
 
 
-def _identifier(value: Any) -> str | None:
+def find_identifier(value: Any) -> str | None:
+    """Return an id of another system, if it can be kept as one."""
     text = _text(value)
     return text if text and len(text) <= MAX_ID_CHARACTERS else None
 
@@ -247,18 +252,10 @@ def _token_usage(attributes: _Attributes) -> dict[str, Any]:
 
 
 def _timings(span: ReceivedSpan, usage: dict[str, Any]) -> dict[str, Any]:
-    """Return latency and time to first token in milliseconds, and the tokens per second between them."""
     if not 0 < span.start <= span.end:
         return {}
     latency = (span.end - span.start) / MILLISECOND_NANOSECONDS
-    timings: dict[str, Any] = {"latency": round(latency)}
-    ttft = _time_to_first_token(span)
-    if ttft is not None and 0 <= ttft <= latency:
-        timings["ttft"] = round(ttft)
-    tokens, seconds = usage.get("completion_tokens"), (latency - timings.get("ttft", 0)) / 1000
-    if isinstance(tokens, int) and tokens > 0 and seconds > 0:
-        timings["tokens_per_second"] = round(tokens / seconds, 1)
-    return timings
+    return call_timings(latency, _time_to_first_token(span), usage.get("completion_tokens"))
 
 
 def _time_to_first_token(span: ReceivedSpan) -> float | None:

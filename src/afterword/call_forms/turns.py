@@ -22,6 +22,10 @@ ROLES = {
 """Other names of roles, in lower case. A role that is not listed stays as it is."""
 _STANDARD = {"system", "developer", "user", "assistant", "tool", "function"}
 _CALLS = ("function_call", "tool_call")
+_RESPONSES_TEXTS = frozenset({"input_text", "output_text"})
+# Types of parts and items that only OpenAI's Responses API has.
+_RESPONSES_PARTS = _RESPONSES_TEXTS | {"input_image", "input_file"}
+_RESPONSES_ITEMS = frozenset({"function_call", "function_call_output", "reasoning"})
 _TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
 
 
@@ -227,6 +231,45 @@ def message_of_responses(items: list[Any]) -> Turn:
             calls.append({**item, "id": item.get("call_id")})
     message: Turn = {"role": "assistant", "content": "".join(texts) or None}
     return {**message, "tool_calls": tool_calls(calls)} if calls else message
+
+
+def messages_of_responses(items: list[Any]) -> list[Turn]:
+    """Convert the input items of OpenAI's Responses API to messages."""
+    messages: list[Turn] = []
+    for item in items:
+        item_type = item.get("type", "message") if isinstance(item, dict) else None
+        if item_type == "function_call":
+            calls = tool_calls({**item, "id": item.get("call_id")})
+            if messages and messages[-1].get("tool_calls"):
+                messages[-1]["tool_calls"] += calls
+            else:
+                messages.append({"role": "assistant", "content": None, "tool_calls": calls})
+        elif item_type == "function_call_output":
+            messages.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": item.get("output")})
+        elif item_type == "message":
+            content = item.get("content")
+            text = text_of_content(content) if _holds_only(content, _RESPONSES_TEXTS) else None
+            messages.append({"role": role_of(str(item.get("role"))), "content": content if text is None else text})
+        elif item_type != "reasoning":
+            messages.append({"role": "user", "content": [item]})
+    return messages
+
+
+def is_responses_input(value: Any) -> bool:
+    """Tell whether this is a list of input items of OpenAI's Responses API."""
+    return isinstance(value, list) and any(
+        isinstance(item, dict)
+        and (item.get("type") in _RESPONSES_ITEMS or _holds_only(item.get("content"), _RESPONSES_PARTS))
+        for item in value
+    )
+
+
+def _holds_only(content: Any, types: frozenset[str]) -> bool:
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and all(isinstance(part, dict) and part.get("type") in types for part in content)
+    )
 
 
 def from_json_text(value: Any) -> Any:

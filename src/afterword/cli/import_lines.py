@@ -5,7 +5,7 @@ An interaction: the prompt is `messages` or `input` (messages), or `prompt` (`[[
 the completion, as in OpenAI's chat fine-tuning. Further members: `feedbacks` ({key: value}, or a list of objects),
 `labels`, `metadata`, `model`, `project`, `user`, `session_id`, `created_at`, `completion_id`, `parent`, `step`,
 `usage`, `timings`, `parameters`, `tools`. Also an interaction as `afterword export` writes it, with feedback and
-preferences.
+preferences, or a call as LiteLLM's generic logger writes it.
 
 A preference: `preferred_completion` and `other_completion`, each a completion_id, or a text together with the prompt;
 `feedback_key` (or `metric`), `tied`, `details`, `user`, `created_at`, `comparison_id`.
@@ -36,14 +36,14 @@ import msgspec
 from afterword.call_forms.turns import conversation
 from afterword.call_forms.turns import kind as _kind
 from afterword.cli.forms import own_form_lines, refuse_leftover_answers
+from afterword.cli.forms.litellm import interactions_of_call, is_call_of_litellm
+from afterword.cli.import_labels import labels_of, labels_of_metadata
 from afterword.cli.occurrences import Occurrences
-from afterword.config import SETTINGS
 from afterword.ids import find_uuid_of_answer, id_of_text
 from afterword.json_text import LineError, read_line
 from afterword.types import Interaction, NewCall, NewInteraction
 from afterword.types.fields import TEXT_FIELDS
 
-_LIMITS: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.I)
 _TEXTS = tuple(field.name for field in TEXT_FIELDS)
 _COPIED_FIELDS = (*_TEXTS, "session_id", "parent", "created_at", "usage", "timings", "model", "project")
@@ -80,7 +80,8 @@ class Options:
 
 @dataclass(slots=True)
 class ImportLine:
-    """The bodies of the API calls that import one line. `exported` says that `afterword export` wrote the line."""
+    """The bodies of the API calls that import one line. `exported` says that the line has ids of its own, as one of
+    `afterword export` does: what exists already is left as it is."""
 
     interactions: list[dict[str, Any]] = field(default_factory=list)
     feedback: list[dict[str, Any]] = field(default_factory=list)
@@ -127,6 +128,8 @@ class Shaper:
             return ImportLine(outcomes=[self._outcome(body, digest)])
         if "key" in body and "kind" in body and "scoring_type" in body:
             return ImportLine(metrics=[{name: body[name] for name in _METRIC if name in body}])
+        if is_call_of_litellm(body):
+            return self._line_of_litellm(body)
         bodies = [body] if "preferred_completion" in body or "other_completion" in body else own_form_lines(body)
         line = ImportLine()
         for index, part_body in enumerate(bodies):
@@ -173,7 +176,7 @@ class Shaper:
         interaction |= {name: str(body[name]) for name in _TEXTS if type(body.get(name)) is int}
         if self.options.model is not None:
             interaction.setdefault("model", self.options.model)
-        labels = _labels(body.get("labels", {}))
+        labels = labels_of(body.get("labels", {}))
         parameters = body.get("parameters", {})
         if not isinstance(parameters, dict):
             raise LineError(f"has parameters that are {_kind(parameters)}, but must be an object")
@@ -183,7 +186,7 @@ class Shaper:
             if name in _MODEL_SETTINGS and name not in parameters:
                 parameters[name] = value
             elif name == "metadata":
-                metadata_labels, remaining_metadata = _labels_of_metadata(value, labels, len(self.options.labels))
+                metadata_labels, remaining_metadata = labels_of_metadata(value, labels, len(self.options.labels))
                 labels = {**metadata_labels, **labels}
                 if remaining_metadata:
                     _add_parameter(parameters, "metadata", remaining_metadata)
@@ -291,7 +294,7 @@ class Shaper:
             interaction["parent"] = self._named_completion(interaction["parent"], body)
         if self.options.model is not None:
             interaction.setdefault("model", self.options.model)
-        if labels := {**self.options.labels, **_labels(body.get("labels", {}))}:
+        if labels := {**self.options.labels, **labels_of(body.get("labels", {}))}:
             interaction["labels"] = labels
         parameters = dict(body["parameters"]) if isinstance(body.get("parameters"), dict) else {}
         if unmapped := {name: value for name, value in body.items() if name not in (*_EXPORTED, "session")}:
@@ -314,6 +317,15 @@ class Shaper:
                     {**self._outcome(_with_current_names(outcome), b""), "project": interaction.get("project")}
                 )
         return line
+
+    def _line_of_litellm(self, body: dict[str, Any]) -> ImportLine:
+        interactions = interactions_of_call(
+            body, project=self._default_project, model=self.options.model, labels=self.options.labels
+        )
+        if self.options.new_ids:
+            for interaction in interactions:
+                interaction["completion_id"] = self._imported_id(interaction["completion_id"])
+        return ImportLine(interactions=interactions, exported=True)
 
     def _imported_session_id(self, session_id: Any) -> Any:
         """Return the id of a session; with `new_ids`, the new id derived from it. A name stays, because it stands for a
@@ -426,54 +438,6 @@ def _inline_feedback(feedbacks: Any) -> list[dict[str, Any]]:
     if not isinstance(feedbacks, list) or not all(isinstance(element, dict) for element in feedbacks):
         raise LineError(f"has feedbacks that are {_kind(feedbacks)}, but must be an object of keys and values")
     return [_with_current_names(row) for row in feedbacks]
-
-
-def _labels(labels_value: Any) -> dict[str, str]:
-    if isinstance(labels_value, dict):
-        pairs = list(labels_value.items())
-    elif isinstance(labels_value, list):
-        pairs = [(pair.get("key"), pair.get("value")) if isinstance(pair, dict) else pair for pair in labels_value]
-    else:
-        raise LineError(f"has labels that are {_kind(labels_value)}, but must be an object")
-    labels: dict[str, str] = {}
-    for pair in pairs:
-        if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str):
-            raise LineError("has labels that are neither an object nor an array of {key, value}")
-        key, value = str(pair[0]), pair[1]
-        if not isinstance(value, str | int | float | None):
-            raise LineError(f"has the label {key!r} with {_kind(value)} as its value, but it must be a string")
-        if key in labels:
-            raise LineError(f"has the label {key!r} twice; an interaction has one value a label")
-        if value is not None:
-            labels[key] = _label_text(value)
-    return labels
-
-
-def _labels_of_metadata(metadata: Any, labels: dict[str, str], option_label_count: int) -> tuple[dict[str, str], Any]:
-    """Split metadata into members that can be labels beside `labels`, and the rest."""
-    if not isinstance(metadata, dict):
-        return {}, metadata
-    metadata_labels: dict[str, str] = {}
-    remaining_members: dict[str, Any] = {}
-    for key, value in metadata.items():
-        text = _label_text(value) if isinstance(value, str | int | float) else None
-        fits = (
-            text is not None
-            and 0 < len(key) <= _LIMITS["max_label_key"]
-            and len(text.encode()) <= _LIMITS["max_label_value"]
-            and "\0" not in key + text
-            and labels.get(key, text) == text
-            and len(metadata_labels) + len(labels) + option_label_count < _LIMITS["max_labels"]
-        )
-        if fits and text is not None:
-            metadata_labels[key] = text
-        else:
-            remaining_members[key] = value
-    return metadata_labels, remaining_members
-
-
-def _label_text(value: str | int | float) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _add_parameter(parameters: dict[str, Any], name: str, value: Any) -> None:

@@ -48,7 +48,7 @@ class ChunkReader:
                 raise
             raise error_in_answer(address, event.data.decode("utf-8", "replace")) from None
         choices = chunk.get("choices")
-        if event.name == b"error" or _is_error(chunk):
+        if event.name == b"error" or is_error(chunk):
             raise error_in_answer(address, chunk)
         if not choices:
             return chunk
@@ -73,7 +73,7 @@ class ChunkReader:
 def check_answer(address: Address, operation: Operation, answer: Body, body: Body) -> Body:
     """Return a whole answer after checking it. Raises `ProviderError`."""
     # Some providers report an error with status 200.
-    if _is_error(answer):
+    if is_error(answer):
         raise error_in_answer(address, answer)
     if operation == "embeddings":
         if not isinstance(answer.get("data"), list):
@@ -115,13 +115,31 @@ def max_choices(body: Body) -> int:
     return max(MAX_CHOICE_COUNT, choices_per_prompt * (len(prompts) if isinstance(prompts, list) else 1))
 
 
+def choice_message(choice: Body) -> Any:
+    """Return the message of a choice, or only its text if the message holds nothing else."""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return choice.get("text") or ""
+    other_members = {
+        name: value
+        for name, value in message.items()
+        if value not in (None, [], {}) and name not in ("role", "content", "id")
+    }
+    content = message.get("content")
+    return (
+        {"role": "assistant", "content": content, **other_members}
+        if other_members or isinstance(content, list)
+        else content or ""
+    )
+
+
 def _not_an_answer_error(
     address: Address, answer: Body, description: str = "something that is not an answer"
 ) -> ProviderError:
     return unreadable(address, description, json_text.encode(answer))
 
 
-def _is_error(answer: Body) -> bool:
+def is_error(answer: Body) -> bool:
     """Tell whether an answer or a chunk is an error, in any of the forms that providers use."""
     if answer.get("error"):
         return True

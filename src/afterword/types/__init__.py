@@ -165,6 +165,7 @@ from afterword.types.keys import (
     NewApiKey,
     SearchHealth,
 )
+from afterword.types.litellm import LiteLLMCall
 from afterword.types.messages import (
     MessageAnswer,
     MessageEvent,
@@ -310,6 +311,7 @@ __all__ = [
     "LineResult",
     "LinkedMetric",
     "ListedModel",
+    "LiteLLMCall",
     "LoggedOperation",
     "Match",
     "Membership",

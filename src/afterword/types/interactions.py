@@ -204,8 +204,8 @@ class Interaction(Output):
     source: Annotated[
         Source,
         Meta(
-            description="How it came: LIVE (a call through the gateway), OFFLINE (logged), AUTOMATION, DATASET or "
-            "EVALUATION."
+            description="How it came: LIVE (a call of a model, through the gateway or told by a wrapper, LiteLLM or "
+            "OpenTelemetry), OFFLINE (logged), AUTOMATION, DATASET or EVALUATION."
         ),
     ]
     prompt: Annotated[str, Meta(description="The text of the messages that the completion answers.")]

@@ -82,7 +82,7 @@ class Things:
             for _ in range(2)
         ]
         names["completion_id"], names["session_id"] = ids[0]["completion_id"], ids[1]["session_id"]
-        names["response_id"] = names["completion_id"]
+        names["response_id"] = f"resp_{names['completion_id']}"
         names["preferred_completion"], names["other_completion"] = (one["completion_id"] for one in ids)
         given = {"completion_id": names["completion_id"], "metric": names["metric"], "value": 1, "reason": mark("why")}
         names["feedback_id"] = self.post("feedback", **given)["feedback_id"]
@@ -235,7 +235,7 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 # The ids that a call gives to what it makes. That one is taken is told, and not by what.
 CHOSEN = {"interactions.record": {"completion_id", "session_id"}, "feedback.record": {"feedback_id"}}
-CHOSEN["batches.record_interactions"] = CHOSEN["interactions.record"]
+CHOSEN["batches.record_interactions"] = CHOSEN["recorded_calls.record_calls"] = CHOSEN["interactions.record"]
 CHOSEN["batches.record_feedback"] = CHOSEN["feedback.record"]
 CHOSEN["outcomes.record"] = CHOSEN["batches.record_outcomes"] = {"outcome_id"}
 CHOSEN["feedback.prefer"] = CHOSEN["batches.record_preferences"] = {"comparison_id"}

@@ -156,3 +156,43 @@ def test_an_interrupted_import_ends_quietly(begin: Any):
     assert importing.returncode == 130
     assert b"Traceback" not in told
     assert b"nothing is stored twice" in told
+
+
+def test_calls_that_litellm_logged_are_imported_as_its_own_route_logs_them(
+    afterword: Any, http: Any, project: str, tmp_path: Path
+):
+    def call(number: int, **members: Any) -> dict[str, Any]:
+        choices = [
+            {"index": index, "finish_reason": "stop", "message": {"role": "assistant", "content": f"{number}.{index}"}}
+            for index in range(2)
+        ]
+        return {
+            "id": f"chatcmpl-litellm-{project}-{number}",
+            "call_type": "completion",
+            "status": "success",
+            "startTime": 1796072709.468194,
+            "endTime": 1796072710.25,
+            "model": "gpt-4o",
+            "model_parameters": {"n": 2},
+            "messages": [{"role": "user", "content": "Count"}],
+            "response": {"id": f"chatcmpl-litellm-{project}-{number}", "choices": choices},
+            "request_tags": ["shop"],
+            "metadata": {"requester_metadata": {"long": "x" * 2000}},
+            **members,
+        }
+
+    sent = http.post("/api/v1/ingest/litellm", params={"project": project}, json=call(1))
+    assert sent.status_code == 200
+    lines = [call(1), call(2), call(3, call_type="rerank", response={"results": []})]
+    path = tmp_path / "calls.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for _ in range(2):
+        done = afterword("import", str(path), code=1)
+        assert "rerank" in done.stdout + done.stderr
+        found = http.get("/api/v1/interactions", params={"project": project, "view": "full"}).json()["interactions"]
+        assert sorted(one["completion"] for one in found) == ["1.0", "1.1", "2.0", "2.1"]
+    assert {one["source"] for one in found} == {"LIVE"}
+    assert {tuple(one["labels"].items()) for one in found} == {(("tag.shop", "true"),)}
+    assert all(one["parameters"]["labels"] == {"long": "x" * 2000} for one in found)
+    again = http.post("/api/v1/ingest/litellm", params={"project": project}, json=call(2))
+    assert again.status_code == 200, again.text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -72,6 +73,40 @@ async def record_interactions(
                 yield _line(number, result or prepared.response)
             else:
                 yield _line(number, prepared)
+
+
+async def record_parts_of_lines(
+    context: Context, *, query: BatchQuery, lines: Lines[T], interactions: Callable[[T], Iterable[NewInteraction]]
+) -> AsyncIterator[LineResult]:
+    """Log the interactions that each line stands for; yield a result for each line: that of its first interaction, or
+    of the first one that was refused, or the status 204 if there is none. `interactions` may raise `AfterwordError`."""
+    empty_lines: deque[int] = deque()
+
+    async def parts() -> AsyncIterator[tuple[int, NewInteraction | AfterwordError]]:
+        async for number, body in lines:
+            try:
+                bodies = [body] if isinstance(body, AfterwordError) else list(interactions(body))
+            except AfterwordError as error:
+                bodies = [error]
+            if not bodies:
+                empty_lines.append(number)
+            for part in bodies:
+                yield number, part
+
+    line_result: LineResult | None = None
+    async for result in record_interactions(context, query=query, lines=parts()):
+        if line_result is None or line_result.line != result.line:
+            if line_result is not None:
+                yield line_result
+            while empty_lines and empty_lines[0] < result.line:
+                yield LineResult(line=empty_lines.popleft(), status=204)
+            line_result = result
+        elif line_result.error is None and result.error is not None:
+            line_result = result
+    if line_result is not None:
+        yield line_result
+    for number in empty_lines:
+        yield LineResult(line=number, status=204)
 
 
 async def record_feedback(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from afterword.call_forms.limits import is_label
 from afterword.config import Settings
 from afterword.errors import AfterwordError, Conflict, Invalid, Unavailable
 from afterword.ids import find_uuid, find_uuid_of_answer, id_of_choice, session_of, unstored_id, uuid7
@@ -126,7 +127,8 @@ class CallRecorder:
             and 1 <= requested_choices <= MAX_ANNOUNCED_CHOICE_COUNT
         )
         self._choice_count = requested_choices if is_announced else 1
-        self._assign_ids(self._choice_count * len(self._prompts))
+        for index in range(self._choice_count * len(self._prompts)):
+            self.completion_id(index)
         context.state.calls.add(self)
 
     @property
@@ -142,10 +144,6 @@ class CallRecorder:
 
     def _prompt_of(self, index: int) -> preparation.PreparedPrompt:
         return self._prompts[min(index // self._choice_count, len(self._prompts) - 1)]
-
-    def _assign_ids(self, id_count: int) -> None:
-        for index in range(id_count):
-            self.completion_id(index)
 
     async def open(self, indexes: Sequence[int]) -> None:
         """Store the choices of these indexes without their answers; return once they are on disk."""
@@ -223,7 +221,7 @@ class CallRecorder:
             call = stored.call_row(
                 completion_id,
                 stored.STATES.index(state),
-                finish_reason=choice.finish_reason or _FINISH_REASON_OF_STATE.get(state),
+                finish_reason=choice.finish_reason or FINISH_REASON_OF_STATE.get(state),
                 error=_encoder.encode(_stored_error(error)).decode() if error else None,
                 origin=self._origin | result.origin,
                 # The tokens of a call are counted once, however many completions it made.
@@ -332,7 +330,7 @@ class OwnFields(msgspec.Struct, frozen=True):
             unreadable_labels = {}
             for key, value in labels_field.items():
                 text = value if isinstance(value, str) else _encoder.encode(value).decode()
-                is_valid = isinstance(value, str | int | float) and preparation.is_label(key, text, settings)
+                is_valid = isinstance(value, str | int | float) and is_label(key, text, settings)
                 if is_valid and key not in labels and len(labels) < settings.max_labels:
                     labels[key] = text
                 elif key not in labels:
@@ -405,7 +403,7 @@ def count_call(state: AppState, result: CallResult) -> None:
     )
 
 
-_FINISH_REASON_OF_STATE = {"failed": "error", "cancelled": "cancelled", "interrupted": "interrupted"}
+FINISH_REASON_OF_STATE = {"failed": "error", "cancelled": "cancelled", "interrupted": "interrupted"}
 
 
 def request_message_lists(request: CallRequest) -> list[list[Message]]:

@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Row
 
-from afterword.config import Settings
 from afterword.errors import Invalid
 from afterword.message_words import message_contents
 from afterword.service.context import Context
@@ -294,12 +293,6 @@ def system_metric_values(usage: dict[str, Any] | None, timings: dict[str, Any] |
                 continue
             values[name] = float(value) if name == "tokens_per_second" else round(value)
     return values
-
-
-def is_label(key: str, value: str, settings: Settings) -> bool:
-    """Tell whether a label is within the limits of the settings."""
-    is_within_limits = 1 <= len(key) <= settings.max_label_key and len(value.encode()) <= settings.max_label_value
-    return is_within_limits and "\0" not in key and "\0" not in value
 
 
 def checked_labels(context: Context, labels: dict[str, str], *, param: str = "labels") -> dict[str, str]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import msgspec
 
 from afterword import json_text
-from afterword.errors import AfterwordError, Invalid
+from afterword.errors import Invalid
+from afterword.gateway.answers import choice_message, is_error
 from afterword.gateway.assembling import assemble
-from afterword.gateway.call_format import CallFormat, FormatEvent
+from afterword.gateway.call_format import FormatError, FormatEvent
 from afterword.gateway.facts import FactsAccumulator
 from afterword.gateway.formats import FORMATS
 from afterword.gateway.provider import Body
 from afterword.ids import id_of_choice
 from afterword.service.context import Context
-from afterword.service.interactions.batches import Lines, record_interactions
-from afterword.service.interactions.calls import NON_PARAMETER_FIELDS, OwnFields, request_message_lists
+from afterword.service.interactions.batches import Lines, record_parts_of_lines
+from afterword.service.interactions.calls import (
+    FINISH_REASON_OF_STATE,
+    NON_PARAMETER_FIELDS,
+    OwnFields,
+    request_message_lists,
+)
 from afterword.types import OWN_FIELDS, CallRequest, LineResult, NewInteraction, RecordedCall
 from afterword.types.fields import TEXT_FIELDS
 from afterword.types.queries import BatchQuery
@@ -29,34 +35,18 @@ async def record_calls(context: Context, *, query: BatchQuery, lines: Lines[Reco
     that came back. Each choice becomes an interaction. Lines can be sent again safely. `project` applies to lines that
     name none.
     """
-
-    async def interactions() -> AsyncIterator[tuple[int, NewInteraction | AfterwordError]]:
-        async for number, call in lines:
-            if isinstance(call, AfterwordError):
-                yield number, call
-                continue
-            try:
-                for interaction in list(_interactions(context, call)):
-                    yield number, interaction
-            except AfterwordError as error:
-                yield number, error
-
-    line_result: LineResult | None = None
-    async for result in record_interactions(context, query=query, lines=interactions()):
-        if line_result is None or line_result.line != result.line:
-            if line_result is not None:
-                yield line_result
-            line_result = result
-        elif line_result.error is None and result.error is not None:
-            # The line of a call with several choices tells of the first one that was refused.
-            line_result = result
-    if line_result is not None:
-        yield line_result
+    async for result in record_parts_of_lines(
+        context, query=query, lines=lines, interactions=lambda call: _interactions(context, call)
+    ):
+        yield result
 
 
 def _interactions(context: Context, call: RecordedCall) -> Iterator[NewInteraction]:
     """Yield the interaction of each choice. Raises `Invalid` for a request or an answer of another form."""
-    chat_request, chat_answer = _in_chat_form(call)
+    chat_request, chat_answer, answer_error = _in_chat_form(call)
+    error = call.error or answer_error
+    # A client closes a stream that tells of an error, so that the call seems cancelled.
+    state = "failed" if answer_error or (error and call.state == "complete") else call.state
     try:
         request = msgspec.convert(chat_request, CallRequest)
     except msgspec.ValidationError as error:
@@ -73,11 +63,11 @@ def _interactions(context: Context, call: RecordedCall) -> Iterator[NewInteracti
     texts = {field.name: own_fields.texts[field.column] for field in TEXT_FIELDS}
     choices = chat_answer.get("choices") or [{"index": 0}]
     for position, choice in enumerate(choices):
-        index = choice.get("index", position)
+        index = choice["index"] if isinstance(choice.get("index"), int) else position
         interaction = {
             "completion_id": id_of_choice(call.completion_id, index),
             "messages": message_lists[min(index * len(message_lists) // len(choices), len(message_lists) - 1)],
-            "completion": choice.get("message") or choice.get("text") or "",
+            "completion": choice_message(choice),
             "project": call.project,
             "model": request.model,
             "labels": own_fields.labels,
@@ -92,9 +82,9 @@ def _interactions(context: Context, call: RecordedCall) -> Iterator[NewInteracti
             "source": "LIVE",
             "operation": "completions" if call.operation == "completions" else "chat",
             "call": {
-                "state": call.state,
-                "finish_reason": choice.get("finish_reason"),
-                "error": call.error,
+                "state": state,
+                "finish_reason": choice.get("finish_reason") or FINISH_REASON_OF_STATE.get(state),
+                "error": error,
                 "provider_request_id": call.provider_request_id,
                 "streamed": call.streamed,
                 **facts.origin,
@@ -107,27 +97,46 @@ def _interactions(context: Context, call: RecordedCall) -> Iterator[NewInteracti
             raise _unreadable(call, "answer", error) from None
 
 
-def _in_chat_form(call: RecordedCall) -> tuple[Body, Body]:
-    """Return request and answer in the form of chat. An answer that was cut off holds what came of it."""
-    call_format: CallFormat | None = FORMATS.get(call.operation)
-    if call_format is None:
-        operation = "completions" if call.operation == "completions" else "chat"
-        try:
-            return call.request, call.answer or assemble(operation, call.events or ())
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise _unreadable(call, "events", error) from None
-    chat_request = call_format.chat_request(call.request)
-    field = "answer" if call.answer is not None else "events"
+def _in_chat_form(call: RecordedCall) -> tuple[Body, Body, Body | None]:
+    """Return request and answer in the form of chat, and the error that the answer or an event tells of.
+
+    An answer that was cut off holds what came of it, and one with an error what came before that.
+    """
+    call_format = FORMATS.get(call.operation)
+    field = "events" if call.answer is None else "answer"
+    bodies, error = _until_error(call, _find_chat_error if call_format is None else call_format.find_error)
+    chat_request = call.request if call_format is None else call_format.chat_request(call.request)
     try:
         if call.answer is not None:
-            return chat_request, call_format.chat_answer(call.answer)
-        event_log = call_format.event_log()
-        chunks = [
-            chunk for event in call.events or () for chunk in event_log.take(FormatEvent(event.get("type", ""), event))
-        ]
-        return chat_request, assemble("chat", chunks)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _unreadable(call, field, error) from None
+            answer = bodies[0] if bodies else {}
+            chat_answer = call_format.chat_answer(answer) if call_format and answer else answer
+        elif call_format is not None:
+            event_log = call_format.event_log()
+            events = (FormatEvent(body.get("type", ""), body) for body in bodies)
+            chat_answer = assemble("chat", [chunk for event in events for chunk in event_log.take(event)])
+        else:
+            chat_answer = assemble("completions" if call.operation == "completions" else "chat", bodies)
+    except (AttributeError, KeyError, TypeError, ValueError) as reading_error:
+        raise _unreadable(call, field, reading_error) from None
+    if not all(isinstance(choice, dict) for choice in chat_answer.get("choices") or ()):
+        raise _unreadable(call, field, TypeError("a choice is not an object"))
+    return chat_request, chat_answer, error
+
+
+def _until_error(
+    call: RecordedCall, find_error: Callable[[Body], FormatError | None]
+) -> tuple[list[Body], Body | None]:
+    """Return the answer or the events up to the first that tells of an error, and that error."""
+    bodies: list[Body] = []
+    for body in (call.events or ()) if call.answer is None else (call.answer,):
+        if (found := find_error(body)) is not None:
+            return bodies, found.error if isinstance(found.error, dict) else {"message": str(found.error)}
+        bodies.append(body)
+    return bodies, None
+
+
+def _find_chat_error(body: Body) -> FormatError | None:
+    return FormatError(body.get("error") or body) if is_error(body) else None
 
 
 def _unreadable(call: RecordedCall, field: str, error: Exception) -> Invalid:

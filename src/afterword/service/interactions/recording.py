@@ -37,7 +37,6 @@ from afterword.types import (
     Labels,
     NewInteraction,
     Recorded,
-    Source,
 )
 from afterword.types.fields import TEXT_FIELDS
 from afterword.types.queries import InteractionQuery
@@ -80,9 +79,7 @@ async def record(context: Context, *, body: NewInteraction) -> Recorded:
     return prepared.response
 
 
-async def prepare_interaction(
-    context: Context, body: NewInteraction, source: Source = "OFFLINE"
-) -> PreparedInteraction:
+async def prepare_interaction(context: Context, body: NewInteraction) -> PreparedInteraction:
     """Check an interaction and make its rows. Raises `NotFound`, `Invalid`, `TooLarge`."""
     if body.parent is not None:
         # The request hash must not depend on how the id is written.
@@ -94,9 +91,9 @@ async def prepare_interaction(
         check_model_of(context, test, context.catalog.find_model(body.model or ""), project)
     model = None if body.model is None else await model_number(context, body.model)
     if _rough_size(body) > LARGE_PAYLOAD_BYTES:
-        prepared = await asyncio.to_thread(prepared_interaction, context, body, project, model, source)
+        prepared = await asyncio.to_thread(prepared_interaction, context, body, project, model)
     else:
-        prepared = prepared_interaction(context, body, project, model, source)
+        prepared = prepared_interaction(context, body, project, model)
     if test is not None:
         prepared.rows.append((INSERT_INTERACTION, [(prepared.response.completion_id, test.number, model)]))
     return prepared
@@ -134,7 +131,7 @@ def _rough_size(body: NewInteraction) -> int:
 
 
 def prepared_interaction(
-    context: Context, body: NewInteraction, project: ProjectRow, model: int | None, source: Source
+    context: Context, body: NewInteraction, project: ProjectRow, model: int | None
 ) -> PreparedInteraction:
     """Check an interaction of a known project and model, and make its rows. Raises `Invalid`, `TooLarge`."""
     now = context.now()
@@ -145,7 +142,7 @@ def prepared_interaction(
     prompt = preparation.new_prompt(
         context,
         project=project,
-        source=body.source or source,
+        source=body.source or "OFFLINE",
         created_at=parse_created_at(body.created_at, param="created_at", now=now),
         messages=body.messages,
         labels=labels,

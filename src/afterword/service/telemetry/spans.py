@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 from afterword.call_forms.content import CallContent
 from afterword.call_forms.conventions import EVALUATION_EVENT
 from afterword.call_forms.evaluations import Evaluation, read_evaluation
+from afterword.call_forms.limits import fit_to_limits
 from afterword.call_forms.spans import ReceivedSpan, SpanCall, is_id, read_call
 from afterword.config import Settings
 from afterword.errors import AfterwordError, Invalid
 from afterword.ids import find_uuid_of_answer, id_of_text
 from afterword.service.context import Context
-from afterword.service.interactions import preparation
 from afterword.service.interactions.recording import (
     PreparedInteraction,
     check_repetition,
@@ -35,7 +35,6 @@ from afterword.store.catalog import ProjectRow
 from afterword.store.engine import ConditionalWrite, Owned, Rows, Transaction
 from afterword.store.feedback import FIND_COMPLETION
 from afterword.types import NewInteraction
-from afterword.types.fields import TEXT_FIELDS
 
 # Calls in a commit, as lines of a batch.
 MAX_COMMIT_CALLS = 200
@@ -243,7 +242,7 @@ async def _joining_unit(context: Context, call: _PreparedCall) -> Owned:
         rows = telemetry.waiting_of(transaction.connection, call.targets)
         content = call.call.content.completed_by(content_of(rows))
         bodies = _bodies(context.settings, call.call, content, call.project, call.parent)
-        call.prepared[:] = [prepared_interaction(context, body, call.project, number, "OFFLINE") for body in bodies]
+        call.prepared[:] = [prepared_interaction(context, body, call.project, number) for body in bodies]
         transaction.put_all([prepared.rows for prepared in call.prepared])
         for evaluation in evaluations_of(rows):
             # One whose feedback key is gone by now waits on, and must not keep the call away.
@@ -252,25 +251,3 @@ async def _joining_unit(context: Context, call: _PreparedCall) -> Owned:
         return True
 
     return Owned(write, call.completion_id)
-
-
-def fit_to_limits(body: NewInteraction, settings: Settings) -> NewInteraction:
-    """Return a body whose labels and texts are within the limits; what is beyond them moves to the parameters."""
-    labels: dict[str, str] = {}
-    unfit: dict[str, Any] = {}
-    for key, value in (body.labels or {}).items():
-        if preparation.is_label(key, value, settings) and len(labels) < settings.max_labels:
-            labels[key] = value
-        else:
-            unfit.setdefault("labels", {})[key] = value
-    texts: dict[str, None] = {}
-    for field in TEXT_FIELDS:
-        text = getattr(body, field.name)
-        if text is not None and (len(text) > field.max_characters or "\0" in text):
-            unfit[field.name] = text
-            texts[field.name] = None
-    if not unfit:
-        return body
-    return msgspec.structs.replace(
-        body, labels=labels or None, parameters={**(body.parameters or {}), **unfit}, **texts
-    )
