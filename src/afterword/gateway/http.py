@@ -1,4 +1,4 @@
-"""HTTP to providers: one session, limits on time and concurrency, and one error class for all failures."""
+"""Calls of providers: limits on time and concurrency, retries, and one error class for all failures."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from afterword.gateway.connections import ConnectionPool, HttpAnswer, MalformedAnswer
 from afterword.gateway.events import EVENT_STREAM, PING_NAMES, Event, EventReader, EventTooLarge, is_event_stream
 from afterword.gateway.failures import MAX_ANSWER_BYTES, hung_up, read_object, refusal, too_large, unreadable
 from afterword.gateway.provider import Body, ProviderError
@@ -18,9 +19,6 @@ from afterword.gateway.proxies import Proxies, ProxyInvalid
 from afterword.gateway.response import ProviderResponse
 from afterword.gateway.secrets import find_secrets, hide
 from afterword.types import Target
-
-if TYPE_CHECKING:
-    import aiohttp
 
 MAX_ERROR_BYTES = 1 << 20
 """The rest of a longer error answer is not read."""
@@ -30,8 +28,6 @@ FIRST_DELAY_SECONDS = 0.1
 MAX_DELAY_SECONDS = 2.0
 """If a busy provider asks for a longer wait, its error goes to the caller, who decides."""
 PROBE_TIMEOUT_SECONDS = 5.0
-# Many servers close a connection after 5 s without a request. One sent at that moment would be lost.
-KEEP_ALIVE_SECONDS = 4.0
 # How long to wait for a stream's end after its last event, usually in the next packet. Closing the connection earlier
 # costs the next call two to three round trips with TLS.
 LINGER_SECONDS = 0.1
@@ -75,14 +71,14 @@ class Address(NamedTuple):
 
 
 class Http:
-    """The HTTP session with all providers. It is opened by the first call, in that call's event loop."""
+    """The connections to all providers. The first call makes their pool, in its event loop."""
 
     def __init__(self, timeouts: Timeouts, max_calls: int) -> None:
         self._timeouts = timeouts
         self._max_calls = max_calls
         self._calls_by_host: dict[str, int] = defaultdict(int)
         self._proxies = Proxies()
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: ConnectionPool | None = None
 
     async def post(self, address: Address, body: bytes, response: ProviderResponse) -> Body | list[Event]:
         """Return the whole answer: a JSON object, or the events of a provider that streams without being asked to.
@@ -123,9 +119,9 @@ class Http:
                 # A proxy that compresses a stream may buffer its parts.
                 headers = {"Accept-Encoding": "identity", **address.headers}
                 answer = await self._response_after_retries(address, headers, body, response)
-                kind, part = answer.content_type, await answer.content.readany()
+                kind, part = answer.content_type, await answer.read()
                 while (is_events := is_event_stream(part, kind)) is None:
-                    chunk = await answer.content.readany()
+                    chunk = await answer.read()
                     if not chunk:
                         break
                     part += chunk
@@ -143,13 +139,8 @@ class Http:
                     if is_last(event):
                         await _drain(answer)
                         return
-                try:
-                    async with asyncio.timeout(self._timeouts.idle):
-                        part = await answer.content.readany()
-                except Exception:
-                    for event in reader.take(_unread_bytes(answer)):
-                        yield event
-                    raise
+                async with asyncio.timeout(self._timeouts.idle):
+                    part = await answer.read()
             for event in reader.end():
                 yield event
         except Exception as error:
@@ -161,48 +152,27 @@ class Http:
 
     async def probe(self, address: Address) -> tuple[int, str]:
         """Return status and text of a cheap GET request. Raises `ProviderError` if the provider cannot be reached."""
-        import aiohttp
-
         try:
-            limits = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_SECONDS)
-            async with self._client_session().get(
-                address.url, timeout=limits, allow_redirects=False, **self._request_arguments(address, address.headers)
-            ) as answer:
-                raw = await _first_bytes(answer, 1 << 16)
+            async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+                proxy = self._proxies.find(address.url)
+                answer = await self._connections().send("GET", address.url, address.headers, proxy=proxy)
+                try:
+                    raw = await _first_bytes(answer, 1 << 16)
+                finally:
+                    answer.close()
                 return answer.status, address.hide(raw.decode("utf-8", "replace"))
         except Exception as error:
             raise self._provider_error(address, error) from None
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        if self._pool is not None:
+            await self._pool.close()
 
-    def _client_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            # Imported at the first call: the import takes a fifth of the server's start time.
-            import aiohttp
-
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                # The time to the first byte is limited in `post` and `events`, not by the session.
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
-                headers={"User-Agent": "afterword", "Content-Type": "application/json"},
-                # With True it would also read ~/.netrc, and replace the model's API key with a password from there.
-                trust_env=False,
-            )
-        return self._session
-
-    def _request_arguments(self, address: Address, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Return the arguments for aiohttp that send these headers, through a proxy if one is set."""
-        proxy = self._proxies.find(address.url)
-        if proxy is None:
-            return {"headers": headers}
-        credentials = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
-        if address.url.startswith("https:"):
-            return {"headers": headers, "proxy": proxy.url, "proxy_headers": credentials}
-        return {"headers": {**headers, **credentials}, "proxy": proxy.url}
+    def _connections(self) -> ConnectionPool:
+        if self._pool is None:
+            self._pool = ConnectionPool(self._timeouts.connect)
+        return self._pool
 
     def _count_call(self, address: Address) -> str:
         """Count a call to the provider's host and return the host. Raises `ProviderError` if too many are under way."""
@@ -230,7 +200,7 @@ class Http:
 
     async def _response_after_retries(
         self, address: Address, headers: Mapping[str, str], body: bytes, response: ProviderResponse
-    ) -> aiohttp.ClientResponse:
+    ) -> HttpAnswer:
         attempt = 0
         while True:
             try:
@@ -249,12 +219,10 @@ class Http:
 
     async def _send_once(
         self, address: Address, headers: Mapping[str, str], body: bytes, response: ProviderResponse
-    ) -> aiohttp.ClientResponse:
+    ) -> HttpAnswer:
         try:
-            request_arguments = self._request_arguments(address, headers)
-            answer = await self._client_session().post(
-                address.url, data=body, allow_redirects=False, **request_arguments
-            )
+            proxy = self._proxies.find(address.url)
+            answer = await self._connections().send("POST", address.url, headers, body, proxy)
             response.headers = answer.headers
             if answer.status < 300:
                 return answer
@@ -264,21 +232,15 @@ class Http:
                 answer.close()
         except Exception as error:
             raise self._provider_error(address, error) from None
-        if answer.status == 407 and "proxy" in request_arguments:
-            raise _proxy_error(
-                address, request_arguments["proxy"], "refused the credentials that HTTP_PROXY gives (407)"
-            )
+        if answer.status == 407 and proxy is not None:
+            raise _proxy_error(address, proxy.url, "refused the credentials that HTTP_PROXY gives (407)")
         raise refusal(address, answer.status, raw, answer.headers)
 
-    async def _whole_body(self, address: Address, answer: aiohttp.ClientResponse, head: bytes = b"") -> bytes:
+    async def _whole_body(self, address: Address, answer: HttpAnswer, head: bytes = b"") -> bytes:
         """Return the body of an answer of which `head` was read. Raises `ProviderError` above MAX_ANSWER_BYTES."""
-        length = answer.content_length
-        # Content-Length is the compressed size if there is an encoding.
-        if length is not None and length <= MAX_ANSWER_BYTES and "Content-Encoding" not in answer.headers:
-            return head + await answer.read()
         parts, size = [head], len(head)
         while size <= MAX_ANSWER_BYTES:
-            part = await answer.content.readany()
+            part = await answer.read()
             if not part:
                 return b"".join(parts)
             parts.append(part)
@@ -330,8 +292,8 @@ class Http:
                 )
             case aiohttp.InvalidURL():
                 return _invalid_url_error(address)
-            case aiohttp.ClientResponseError():
-                return unreadable(address, "what is no HTTP", error.message.encode())
+            case MalformedAnswer():
+                return unreadable(address, "what is no HTTP", str(error).encode())
             case aiohttp.ClientError() | ConnectionError():
                 return hung_up(address, type(error).__name__)
             case ValueError():
@@ -345,26 +307,19 @@ class Http:
         return error
 
 
-def _unread_bytes(answer: aiohttp.ClientResponse) -> bytes:
-    """Return the bytes that arrived before the connection broke: aiohttp raises without returning them."""
-    return answer.content._read_nowait(-1)
-
-
-async def _drain(answer: aiohttp.ClientResponse) -> None:
+async def _drain(answer: HttpAnswer) -> None:
     """Read the answer to its end, so that its connection returns to the pool."""
     with suppress(Exception):
         async with asyncio.timeout(LINGER_SECONDS):
-            while await answer.content.readany():
+            while await answer.read():
                 pass
 
 
-async def _first_bytes(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+async def _first_bytes(answer: HttpAnswer, max_bytes: int) -> bytes:
     """Return up to `max_bytes` of an answer. It may break off: its status is already enough."""
-    import aiohttp
-
     parts, size = [], 0
-    with suppress(aiohttp.ClientError, ConnectionError):
-        while size < max_bytes and (part := await answer.content.readany()):
+    with suppress(MalformedAnswer, ConnectionError):
+        while size < max_bytes and (part := await answer.read()):
             parts.append(part)
             size += len(part)
     return b"".join(parts)[:max_bytes]

@@ -50,10 +50,11 @@ class ProviderResponse:
     @property
     def request_id(self) -> str | None:
         """The provider's id of the request, which the provider's support asks for."""
-        identifier = next(
-            (text for name in REQUEST_ID_HEADERS if _header_value(text := self.headers.get(name, ""))), None
-        )
-        return identifier and identifier[:MAX_ID_CHARACTERS]
+        for name in REQUEST_ID_HEADERS:
+            text = self.headers.get(name)
+            if text and _header_value(text):
+                return text[:MAX_ID_CHARACTERS]
+        return None
 
     def forwarded_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that are passed on to the caller."""
@@ -63,8 +64,8 @@ class ProviderResponse:
             if ((lower := name.lower()) in FORWARDED_HEADERS or lower.startswith(FORWARDED_PREFIXES))
             and (value := _header_value(text))
         ]
-        if self.request_id:
-            headers.append((b"x-provider-request-id", _header_value(self.request_id)))
+        if request_id := self.request_id:
+            headers.append((b"x-provider-request-id", _header_value(request_id)))
         if self.left_out:
             headers.append(
                 (b"x-afterword-left-out", ", ".join(dict.fromkeys(self.left_out)).encode("ascii", "replace"))
