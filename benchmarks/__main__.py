@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import browsing, calling, lifting, reading, report, sessions, writing, yardstick
+from benchmarks import browsing, calling, lifting, overhead, reading, report, sessions, writing, yardstick
 from benchmarks.peers.racing import CONTENDERS, Comparison, race
 from benchmarks.scale.measuring import StoreName, scale
 from benchmarks.soak import soak
 from benchmarks.versions import versions
 
-JOBS = ("yardstick", "logging", "uploading", "calling", "lifting", "reading", "browsing")
+JOBS = ("yardstick", "logging", "uploading", "calling", "overhead", "lifting", "reading", "browsing")
 # These take long and run only if they are named.
 PEERS = ",".join(CONTENDERS)
 LONG_JOBS = ("scale", "peers", "soak", "versions", "sessions")
@@ -100,6 +100,8 @@ def run(
         yield writing.uploading(10_000 if quick else 50_000)
     if "calling" in jobs:
         yield from calling.calling(1 if quick else 4)
+    if "overhead" in jobs:
+        yield overhead.overhead(500 if quick else 1_500, 3 if quick else 9)
     if "lifting" in jobs:
         yield lifting.lifting(50 if quick else 500)
     if "reading" in jobs:

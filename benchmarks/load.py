@@ -7,8 +7,9 @@ server's, although both share the machine.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -162,15 +163,18 @@ def write(
     seconds: float,
     completions: list[str] | None = None,
     seed: int = 1,
+    warm_up: float = 0.5,
+    most_calls: int | None = None,
 ) -> Timings:
-    """Log as fast as the server answers, for `seconds` after half a second of warm-up."""
+    """Log as fast as the server answers, for `seconds` after those of the warm-up, or until `most_calls` were made."""
     workload = Workload(seed)
     bodies = workload.bodies(kind, completions or [])
     path = PATHS[kind]
     timings = Timings()
+    numbers = _numbers(most_calls)
 
     async def log_until_end(connection: Connection, begin: float, end: float) -> None:
-        while (start := time.perf_counter()) < end:
+        while (start := time.perf_counter()) < end and next(numbers, None) is not None:
             status, answer = await connection.call("POST", path, next(bodies))
             if start >= begin:
                 timings.each.append(time.perf_counter() - start)
@@ -178,13 +182,17 @@ def write(
 
     async def all_of_them() -> None:
         async with connections(target, in_flight) as pool:
-            begin = time.perf_counter() + min(0.5, seconds / 4)
+            begin = time.perf_counter() + min(warm_up, seconds / 4)
             end = begin + seconds
             await asyncio.gather(*(log_until_end(connection, begin, end) for connection in pool))
             timings.seconds = time.perf_counter() - begin
 
     run(all_of_them())
     return timings
+
+
+def _numbers(most: int | None) -> Iterator[int]:
+    return itertools.count() if most is None else iter(range(most))
 
 
 PATHS: dict[Kind, str] = {
@@ -234,20 +242,26 @@ def call(
     in_flight: int | None = None,
     rate: int | None = None,
     warm_up: float = 0.5,
+    statuses: Collection[int] = (200,),
+    most_calls: int | None = None,
 ) -> Calls:
-    """Post the same body repeatedly: `in_flight` calls at a time, or `rate` a second even if the server lags."""
+    """Post the same body repeatedly: `in_flight` calls at a time, or `rate` a second even if the server lags.
+
+    Of calls in flight there are at most `most_calls` in all.
+    """
     calls = Calls()
+    numbers = _numbers(most_calls)
 
     async def once(connection: Connection, begin: float, start: float) -> None:
         status, _ = await connection.call("POST", path, body)
-        calls.answered += status == 200
+        calls.answered += status in statuses
         if start >= begin:
             calls.whole_answers.each.append(time.perf_counter() - start)
             calls.first_chunks.each.append(connection.first_at - start)
-            calls.whole_answers.refused += status != 200
+            calls.whole_answers.refused += status not in statuses
 
     async def flight(connection: Connection, begin: float, end: float) -> None:
-        while (start := time.perf_counter()) < end:
+        while (start := time.perf_counter()) < end and next(numbers, None) is not None:
             await once(connection, begin, start)
 
     async def arrivals(pool: list[Connection], begin: float, end: float) -> None:

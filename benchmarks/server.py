@@ -31,13 +31,20 @@ def free_port() -> int:
 class Server:
     """A running server. `seconds_to_start` is the time from the start of the process to its first healthy answer."""
 
-    def __init__(self, directory: Path, *, database_url: str | None = None, python: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        database_url: str | None = None,
+        python: Path | None = None,
+        module: str = "afterword",
+    ) -> None:
         self.directory = directory
         self.target = Target(free_port(), KEY)
         begin = time.perf_counter()
         self._process = subprocess.Popen(
             [
-                *(str(python or sys.executable), "-m", "afterword", "serve", "--host", "127.0.0.1"),
+                *(str(python or sys.executable), "-m", module, "serve", "--host", "127.0.0.1"),
                 *("--port", str(self.target.port), "--data", str(directory), "--log-level", "warning"),
                 *(("--database-url", database_url) if database_url else ()),
             ],
@@ -58,6 +65,11 @@ class Server:
     def url(self) -> str:
         """Return its address."""
         return f"http://127.0.0.1:{self.target.port}"
+
+    @property
+    def process_id(self) -> int:
+        """Return the id of its main process."""
+        return self._process.pid
 
     def processor_seconds(self) -> float:
         """Return the processor time of the server and its writer process, in seconds."""
@@ -126,12 +138,15 @@ class Server:
 
 
 @contextmanager
-def running(directory: Path, *, database_url: str | None = None, python: Path | None = None) -> Iterator[Server]:
+def running(
+    directory: Path, *, database_url: str | None = None, python: Path | None = None, module: str = "afterword"
+) -> Iterator[Server]:
     """Run a server and stop it at the end. Without a URL it uses the embedded store.
 
     `python` is the interpreter that it runs with: the one of another environment runs the version installed there.
+    `module` is what it runs as the command `afterword`.
     """
-    server = Server(directory, database_url=database_url, python=python)
+    server = Server(directory, database_url=database_url, python=python, module=module)
     try:
         yield server
     finally:

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from benchmarks import load
+from benchmarks.bare import running_bare
 from benchmarks.report import Section, of_calls
 
 # Figures of a quiet machine with two cores.
 QUIET_CALLS, QUIET_SYNCS = 20_000, 2_300
-
-
-async def app(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-    """Read a body and answer 201: the least that a server can do."""
-    if scope["type"] != "http":
-        return
-    while (await receive()).get("more_body"):
-        pass
-    await send({"type": "http.response.start", "status": 201, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"{}"})
 
 
 def yardstick(seconds: float) -> Section:
@@ -36,25 +22,8 @@ def yardstick(seconds: float) -> Section:
 
 
 def _calls(seconds: float) -> load.Timings:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        target = load.Target(probe.getsockname()[1], "none")
-    options = ("--port", str(target.port), "--log-level", "critical", "--lifespan", "off", "--no-access-log")
-    server = subprocess.Popen([sys.executable, "-m", "uvicorn", "benchmarks.yardstick:app", *options])
-    try:
-        while True:
-            try:
-                load.send(target, "POST", "/", {})
-                break
-            except OSError:
-                if server.poll() is not None:
-                    raise RuntimeError(f"The empty server ended with status {server.returncode}.") from None
-                time.sleep(0.01)
-        with load.generator() as submit:
-            return submit(load.write, target, "interaction", in_flight=30, seconds=seconds).result()
-    finally:
-        server.terminate()
-        server.wait(20)
+    with running_bare("empty") as server, load.generator() as submit:
+        return submit(load.write, server.target, "interaction", in_flight=30, seconds=seconds).result()
 
 
 def _syncs(seconds: float) -> load.Timings:
