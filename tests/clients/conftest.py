@@ -25,6 +25,7 @@ def _beside(name: str) -> Any:
 
 
 releases = _beside("adaptive_releases")
+guide_clients = _beside("guide_clients")
 _seen: dict[tuple[str, str, str], Any] = {}
 
 
@@ -38,12 +39,35 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("seen", cases, indirect=True)
     if "release" in metafunc.fixturenames:
         metafunc.parametrize("release", releases.RELEASES)
+    if "guide_client" in metafunc.fixturenames:
+        # Those of one environment in one process: it is made once.
+        cases = [
+            pytest.param(
+                client,
+                id=client.heading,
+                marks=[pytest.mark.xdist_group(client.environment), *([] if client.quick else [pytest.mark.thorough])],
+            )
+            for client in guide_clients.CLIENTS
+        ]
+        metafunc.parametrize("guide_client", cases)
 
 
 @pytest.fixture(scope="session")
 def python_with() -> Callable[[str], Path]:
     """Return the interpreter of an environment in which a client is installed."""
     return _beside("environments").python_with
+
+
+@pytest.fixture(scope="session")
+def node_with() -> Callable[[str], tuple[Path, Path]]:
+    """Return Node, and a folder in which a client is installed."""
+    return _beside("environments").node_with
+
+
+@pytest.fixture
+def guide_headings() -> list[str]:
+    """Return the headings of docs/guides/clients.md, by its order, that tests run the blocks of."""
+    return [client.heading for client in guide_clients.CLIENTS]
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ garbage, html      answers what is no JSON, with status 200
 list, strange      answers JSON that is no object; an object that is no answer
 garbage-in-stream  sends what is no JSON as a chunk
 error-STATUS       answers this status; 429 and 503 with Retry-After: 7
+busy               answers 429 with Retry-After: 0
 error-in-stream    two chunks, then an error; where nothing is streamed, an error with status 200
 error-after-N      N chunks, then an error
 tells-key-STATUS   answers this status, and repeats the key that it was given
@@ -220,6 +221,9 @@ async def met(request: Request, body: dict[str, Any]) -> Response | None:
         assert request.client is not None
         connections[request.client.port].abort()
         return Response(status_code=499)
+    if behaviour == "busy":
+        error = {"message": "The provider is busy.", "type": "rate_limit_error"}
+        return JSONResponse({"error": error}, 429, headers={"Retry-After": "0"})
     if behaviour == "garbage":
         return Response("{this is no JSON", media_type="application/json")
     if behaviour == "html":
