@@ -26,6 +26,7 @@ from afterword.api.generate_content import ContentTokenCountCall, GenerateConten
 from afterword.api.graphql import http_endpoint
 from afterword.api.model_lists import SHARED_MODEL_ROUTES, ModelsEndpoint, googles_endpoints, shared_endpoint
 from afterword.api.otlp import OTLPEndpoint
+from afterword.api.passed_calls import PassedRequest
 from afterword.api.prometheus import PrometheusEndpoint
 from afterword.api.rest import Endpoint, Headers, Receive, Scope, Send, error_answer, fault
 from afterword.api.routes import (
@@ -40,7 +41,7 @@ from afterword.api.routes import (
 )
 from afterword.api.unserved import find_unserved_error
 from afterword.errors import AfterwordError, MethodNotAllowed, NotFound, error_for
-from afterword.gateway.provider import Operation
+from afterword.gateway.provider import PASSED_PATHS, Operation
 from afterword.lifespan import lifespan
 from afterword.service.access import digest
 from afterword.service.cluster.status import VERSION
@@ -51,6 +52,7 @@ REQUEST_CLASSES: dict[Operation, type[ModelRequest]] = {
     "count_tokens": TokenCountCall,
     "generate_content": GenerateContentCall,
     "count_content_tokens": ContentTokenCountCall,
+    **dict.fromkeys(PASSED_PATHS, PassedRequest),
 }
 """The classes of calls that are neither chat nor in a form of their own alone."""
 

@@ -40,10 +40,15 @@ def test_azures_paths_call_the_model_that_the_deployment_names(gateway: Any, ref
     assert gateway.logged(whole.json()["choices"][0]["completion_id"])["completion"] == "You said: Once"
     embedded = gateway.http.post(f"{base}/embeddings", params=query, json={"input": "a"}).raise_for_status()
     assert len(embedded.json()["data"]) == 1
+    painted = gateway.http.post(f"{base}/images/generations", params=query, json={"prompt": "x"}).raise_for_status()
+    assert gateway.logged(painted.json()["completion_id"])["operation"] == "image_generations"
+    files = {"file": ("a.wav", b"RIFF")}
+    written = gateway.http.post(f"{base}/audio/transcriptions", params=query, files=files).raise_for_status()
+    assert gateway.logged(written.json()["completion_id"])["completion"] == "Good day."
     bare = model.partition("/")[2]
     plain = gateway.http.post(f"/openai/deployments/{bare}/chat/completions", json={"messages": HELLO})
     refused(plain, 404, "model_not_found")
-    refused(gateway.http.post(f"{base}/images/generations", json={}), 404, "not_served")
+    refused(gateway.http.post(f"{base}/videos", json={}), 404, "not_served")
     measured = gateway.http.get("/metrics").text
     assert 'route="POST /api/v1/chat/completions"' in measured
     assert "/openai/deployments/" not in measured

@@ -53,6 +53,7 @@ from typing import Any
 
 import anthropic_answers
 import anthropic_rules
+import beside_text
 import framing
 import google_answers
 import message_rules
@@ -314,6 +315,11 @@ async def embed(request: Request) -> Response:
     return JSONResponse({"object": "list", "data": data, "model": "upstream-1", "usage": usage})
 
 
+async def operate(request: Request) -> Response:
+    """Answer operations beside texts."""
+    return await beside_text.answer(request, met)
+
+
 async def messages(request: Request) -> Response:
     """Answer as Anthropic does."""
     body = await request.json()
@@ -408,6 +414,8 @@ app = Starlette(
         Route("/v1/chat/completions", answer, methods=["POST"]),
         Route("/v1/completions", answer, methods=["POST"]),
         Route("/v1/embeddings", embed, methods=["POST"]),
+        *(Route(f"/v1/{path}", operate, methods=["POST"]) for path in beside_text.PATHS),
+        *(Route(f"/openai/{{place:path}}/{path}", operate, methods=["POST"]) for path in beside_text.PATHS),
         Route("/v1/messages", messages, methods=["POST"]),
         Route("/v1/responses", Responses(met, streamed, at_once).answer, methods=["POST"]),
         # A server that knows chat alone.

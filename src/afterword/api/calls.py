@@ -289,7 +289,7 @@ class ModelRequest(ABC):
             await answer
         except asyncio.CancelledError as reason:
             # The caller is gone, so no answer is sent. Writes that the store has accepted are still committed.
-            _cancellation_state(reason)
+            cancellation_state(reason)
         finally:
             self.connection.on_lost = None
 
@@ -305,10 +305,10 @@ class ModelRequest(ABC):
             await self._finish(call, self.outcome(model_route, "failed", started_at, error=error), {})
             raise
         except asyncio.CancelledError as reason:
-            state = _cancellation_state(reason)
+            state = cancellation_state(reason)
             await self._finish(call, self.outcome(model_route, state, started_at), {})
             if state == "interrupted":
-                raise _server_stopped_error() from None
+                raise server_stopped_error() from None
             return
         answer, model = provider_answer.body, model_route.targets[provider_answer.target][0]
         choices, replacements, origin = self.storable_answer(answer, call)
@@ -413,7 +413,7 @@ class ModelRequest(ABC):
                 async for event in events:
                     await stream.send(event)
         except asyncio.CancelledError as reason:
-            state = _cancellation_state(reason)
+            state = cancellation_state(reason)
         except AfterwordError as failure:
             state, error = "failed", failure
         except Exception:
@@ -430,7 +430,7 @@ class ModelRequest(ABC):
         if error is not None:
             raise error
         if state == "interrupted":
-            raise _server_stopped_error()
+            raise server_stopped_error()
         if state == "complete":
             await stream.send(relay.end(), is_last=True)
 
@@ -441,7 +441,7 @@ class ModelRequest(ABC):
 HUNG_UP_REASON = "the caller hung up"
 
 
-def _cancellation_state(reason: asyncio.CancelledError) -> State:
+def cancellation_state(reason: asyncio.CancelledError) -> State:
     """Return the state of a cancelled call: the caller hung up, or the server stopped."""
     task = asyncio.current_task()
     if task is not None:
@@ -449,7 +449,8 @@ def _cancellation_state(reason: asyncio.CancelledError) -> State:
     return "cancelled" if reason.args == (HUNG_UP_REASON,) else "interrupted"
 
 
-def _server_stopped_error() -> Unavailable:
+def server_stopped_error() -> Unavailable:
+    """Return the error for a call that ended because the server stopped."""
     return Unavailable(
         "The server was stopped before the answer was complete.",
         code="interrupted",

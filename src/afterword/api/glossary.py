@@ -129,6 +129,45 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "are the texts, its completion tells how many vectors came. The vectors are not stored.",
         {"model": "default/echo", "input": ["sky", "sea"]},
     ),
+    "moderations": (
+        "Have texts judged",
+        "Passed on to a provider with OpenAI's API, and logged: the messages are the texts, the completion says what "
+        "was flagged, `facts` has the whole result.",
+        {"model": "default/guard", "input": "I will find you."},
+    ),
+    "speech": (
+        "Have a text spoken",
+        "Passed on to a provider with OpenAI's API; the audio is sent as it arrives, and kept with the interaction. "
+        "The `completion_id` is in the header `x-afterword-completion-id`.",
+        {"model": "default/speaker", "input": "The sky is blue.", "voice": "alloy"},
+    ),
+    "transcriptions": (
+        "Have audio written down",
+        "A form with a `file`, passed on to a provider with OpenAI's API. The audio is kept with the interaction; the "
+        "completion is the text. Labels are given in headers.",
+        {"model": "default/listener", "file": "…", "language": "en"},
+    ),
+    "translations": (
+        "Have audio written down in English",
+        "As `POST /audio/transcriptions`, in English.",
+        {"model": "default/listener", "file": "…"},
+    ),
+    "image_generations": (
+        "Have an image made",
+        "Passed on to a provider with OpenAI's API, and logged: the message is the prompt, the completion has the "
+        "images. An image that comes as an address is kept as that. With `stream: true` partial images are events.",
+        {"model": "default/painter", "prompt": "A blue sky"},
+    ),
+    "image_edits": (
+        "Have images changed",
+        "A form with an `image` (or several), a `prompt` and perhaps a `mask`, passed on and logged with the images.",
+        {"model": "default/painter", "image": "…", "prompt": "More clouds"},
+    ),
+    "image_variations": (
+        "Have an image varied",
+        "A form with an `image`, passed on and logged with the images.",
+        {"model": "default/painter", "image": "…"},
+    ),
     "messages": (
         "Call a model in the form of Anthropic's Messages API",
         "For Anthropic's clients, whose base address is the server's own, without a path. A model of Anthropic's gets "

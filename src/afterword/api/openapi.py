@@ -290,7 +290,7 @@ def _model_call_operation(call_route: ModelCallRoute) -> dict[str, Any]:
         ],
         "requestBody": {
             "required": True,
-            "content": {JSON: {"schema": _reference(call_route.body), "example": example}},
+            "content": {call_route.body_type: {"schema": _reference(call_route.body), "example": example}},
         },
         "responses": {"200": _model_call_response(call_route)}
         | {
@@ -305,13 +305,15 @@ def _model_call_operation(call_route: ModelCallRoute) -> dict[str, Any]:
 
 
 def _model_call_response(call_route: ModelCallRoute) -> dict[str, Any]:
-    answers = {JSON: {"schema": _reference(call_route.answer)}}
+    is_binary = call_route.answer is bytes
+    schema = {"type": "string", "format": "binary"} if is_binary else _reference(call_route.answer)
+    answers = {call_route.answer_type: {"schema": schema}}
     if call_route.chunk:
         answers[EVENTS] = {"schema": _reference(call_route.chunk)}
     time = {"description": "Milliseconds that Afterword itself took.", "schema": {"type": "number"}}
     ids = {name: {"description": text, "schema": {"type": "string"}} for name, text in ANSWER_HEADERS.items()}
     return {
-        "description": _description(call_route.answer),
+        "description": "The audio itself." if is_binary else _description(call_route.answer),
         "headers": {"x-afterword-overhead-ms": time, **ids},
         "content": answers,
     }
@@ -367,7 +369,11 @@ def _schemas() -> dict[str, Any]:
         )
     for call_route in MODEL_CALL_ROUTES:
         structs.update(
-            dict.fromkeys(struct for struct in (call_route.body, call_route.answer, call_route.chunk) if struct)
+            dict.fromkeys(
+                struct
+                for struct in (call_route.body, call_route.answer, call_route.chunk)
+                if struct not in (None, bytes)
+            )
         )
     return _components([*structs, errors.ErrorBody])
 

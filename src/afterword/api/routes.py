@@ -37,6 +37,8 @@ from afterword.service.people import people, web_sessions
 from afterword.service.studies import ab_tests, analytics, dataset_downloads, dataset_sources, datasets
 from afterword.types import queries as q
 
+JSON = "application/json"
+FORM = "multipart/form-data"
 BASES = ("/api/v1", "/v1", "/openai/v1", "/openai", "/api/v1/v1")
 """The base addresses under which models are called and listed: clients guess the others. Anthropic's add /v1 to any,
 Azure's add /openai."""
@@ -371,6 +373,10 @@ class ModelCallRoute:
     answer: Any
     body: Any = t.CallRequest
     """The type of the request, for the reference."""
+    body_type: str = JSON
+    """The content type of the request."""
+    answer_type: str = JSON
+    """The content type of a whole answer. Its type is `bytes` if it is not JSON."""
     chunk: Any = None
     """The type of each event of a stream; None if the call cannot be streamed."""
     format: CallFormat | None = None
@@ -440,7 +446,21 @@ MODEL_CALL_ROUTES: tuple[ModelCallRoute, ...] = (
         chunk=t.ContentAnswer,
         format=FORMATS["generate_content"],
     ),
-)
+    ModelCallRoute(name="moderations", path="/api/v1/moderations", logged_as="moderations",
+                   body=t.ModerationRequest, answer=t.Moderation),
+    ModelCallRoute(name="speech", path="/api/v1/audio/speech", logged_as="speech",
+                   body=t.SpeechRequest, answer=bytes, answer_type="audio/mpeg"),
+    ModelCallRoute(name="transcriptions", path="/api/v1/audio/transcriptions", logged_as="transcriptions",
+                   body=t.TranscriptionRequest, answer=t.Transcription, body_type=FORM),
+    ModelCallRoute(name="translations", path="/api/v1/audio/translations", logged_as="translations",
+                   body=t.TranslationRequest, answer=t.Transcription, body_type=FORM),
+    ModelCallRoute(name="image_generations", path="/api/v1/images/generations", logged_as="image_generations",
+                   body=t.ImageRequest, answer=t.ImageList),
+    ModelCallRoute(name="image_edits", path="/api/v1/images/edits", logged_as="image_edits",
+                   body=t.ImageEditRequest, answer=t.ImageList, body_type=FORM),
+    ModelCallRoute(name="image_variations", path="/api/v1/images/variations", logged_as="image_variations",
+                   body=t.ImageVariationRequest, answer=t.ImageList, body_type=FORM),
+)  # fmt: skip
 
 
 def paths_of(path: str) -> list[str]:

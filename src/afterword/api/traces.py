@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from afterword.errors import AfterwordError
-from afterword.gateway.provider import Operation
+from afterword.gateway.provider import PASSED_PATHS, Operation
 from afterword.gateway.providers import SPECS
 from afterword.service.cluster.status import VERSION
 from afterword.service.interactions.calls import CallResult
@@ -43,6 +43,7 @@ OPERATIONS: dict[Operation, str] = {
     "messages": "chat",
     "generate_content": "generate_content",
     "count_content_tokens": "count_tokens",
+    **{operation: operation for operation in PASSED_PATHS},
 }
 MAX_ATTRIBUTE_CHARACTERS = 200
 

@@ -11,7 +11,6 @@ _BATCHES = "batches of calls: only calls that are answered at once are logged"
 _ASSISTANTS = "assistants and threads"
 UNSERVED: dict[str, str] = {
     "assistants": _ASSISTANTS,
-    "audio": "speech and transcription",
     "batches": _BATCHES,
     "cachedContents": "caches of contents",
     "chatkit": "ChatKit",
@@ -22,9 +21,7 @@ UNSERVED: dict[str, str] = {
     "evals": "evals kept at a provider",
     "files": _FILES,
     "fine_tuning": "fine-tuning; training sets are made at /api/v1/datasets",
-    "images": "the generation of images",
     "messages/batches": _BATCHES,
-    "moderations": "moderations",
     "operations": "operations kept at a provider",
     "organization": "the administration of a provider's account",
     "realtime": "realtime sessions",

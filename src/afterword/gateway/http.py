@@ -150,6 +150,29 @@ class Http:
                 answer.close()
             self._release_call(host)
 
+    async def parts(self, address: Address, body: bytes, response: ProviderResponse) -> AsyncGenerator[bytes, None]:
+        """Yield the content type of an answer of any kind, then its bytes as they arrive. Raises `ProviderError`."""
+        host = self._count_call(address)
+        answer = None
+        try:
+            async with asyncio.timeout(self._timeouts.first_byte):
+                # A proxy that compresses a stream may buffer its parts.
+                headers = {"Accept-Encoding": "identity", **address.headers}
+                answer = await self._response_after_retries(address, headers, body, response)
+            yield answer.headers.get("Content-Type", answer.content_type).encode()
+            while True:
+                async with asyncio.timeout(self._timeouts.idle):
+                    part = await answer.content.readany()
+                if not part:
+                    return
+                yield part
+        except Exception as error:
+            raise self._provider_error(address, error) from None
+        finally:
+            if answer is not None:
+                answer.close()
+            self._release_call(host)
+
     async def probe(self, address: Address) -> tuple[int, str]:
         """Return status and text of a cheap GET request. Raises `ProviderError` if the provider cannot be reached."""
         try:

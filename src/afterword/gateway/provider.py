@@ -23,8 +23,26 @@ Operation: TypeAlias = Literal[
     "count_tokens",
     "generate_content",
     "count_content_tokens",
+    "moderations",
+    "speech",
+    "transcriptions",
+    "translations",
+    "image_generations",
+    "image_edits",
+    "image_variations",
 ]
-"""The path that was called: POST /chat/completions, /completions, /embeddings, or that of a `CallFormat`."""
+"""The path that was called: POST /chat/completions, /completions, /embeddings, that of a `CallFormat`, or one of
+PASSED_PATHS."""
+PASSED_PATHS: dict[Operation, str] = {
+    "moderations": "/moderations",
+    "speech": "/audio/speech",
+    "transcriptions": "/audio/transcriptions",
+    "translations": "/audio/translations",
+    "image_generations": "/images/generations",
+    "image_edits": "/images/edits",
+    "image_variations": "/images/variations",
+}
+"""The paths of operations that only OpenAI's API has: their calls are passed on as they came."""
 Body: TypeAlias = dict[str, Any]
 """A request or an answer, in the form of OpenAI's API unless it says another."""
 NativeAddress: TypeAlias = "Callable[[Target, Mapping[str, str], bool], Address]"
@@ -144,6 +162,8 @@ class ProviderSpec:
     """Optional fields of a request that its API is known to refuse: they are left out."""
     native_formats: Mapping[Operation, NativeForm] = field(default_factory=dict)
     """The forms beside chat that its API speaks. Such calls are passed on unchanged."""
+    passed_address: Callable[[Target, str], Address] | None = None
+    """Returns where a call of one of PASSED_PATHS goes; None if its API has none of them."""
     graphql_name: str = "HARMONY"
     """Its member of GraphQL's `ProviderName`. Older clients fail on others than OPEN_AI, ANTHROPIC, GOOGLE, HARMONY."""
     graphql_inputs: tuple[str, ...] = ()

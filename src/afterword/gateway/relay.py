@@ -11,6 +11,7 @@ from afterword.errors import Invalid
 from afterword.gateway.call_format import FormatCall
 from afterword.gateway.http import Http, Timeouts
 from afterword.gateway.native import NativeAnswer, NativeCalls, NativeEvent
+from afterword.gateway.passing import PassedAnswer, PassedCall, begin_answer
 from afterword.gateway.provider import Body, Operation, Provider, ProviderError
 from afterword.gateway.providers import SPECS
 from afterword.gateway.response import ProviderResponse
@@ -156,6 +157,22 @@ class Gateway:
         async with aclosing(self._providers[target.provider].stream(target, "chat", body, response)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def pass_on(
+        self, targets: Sequence[Target], call: PassedCall, response: ProviderResponse
+    ) -> tuple[PassedAnswer, int, list[Attempt]]:
+        """Return the answer of the first target that begins one, the target's index, and the failed attempts before.
+
+        Raises the `ProviderError` of the last target.
+        """
+        attempts: list[Attempt] = []
+        for position, target in enumerate(targets):
+            response.reset()
+            try:
+                return await begin_answer(self._http, target, call, response), position, attempts
+            except ProviderError as error:
+                _note_failure(error, position, targets, attempts)
+        raise AssertionError("there is at least one target")
 
     async def check(self, target: Target) -> float:
         """Return when the target was last reachable, in seconds since 1970. Raises `ProviderError`.

@@ -20,9 +20,13 @@ class Azure(OpenAIAdapter):
 
     def address(self, target: Target, path: str) -> Address:
         """Return the URL for a path of the API, with the headers that authorize a request."""
-        api_key = self.spec.find_api_key(target)
-        url = _url(target, self.spec.find_endpoint(target) or "", path)
-        return Address.for_target(target, url, api_key, {"api-key": api_key} if api_key else {})
+        return _deployment_address(target, path)
+
+
+def _deployment_address(target: Target, path: str) -> Address:
+    api_key = SPEC.find_api_key(target)
+    url = _url(target, SPEC.find_endpoint(target) or "", path)
+    return Address.for_target(target, url, api_key, {"api-key": api_key} if api_key else {})
 
 
 def _url(target: Target, endpoint: str, path: str) -> str:
@@ -51,6 +55,7 @@ SPEC = ProviderSpec(
     endpoint_variables=("AZURE_OPENAI_ENDPOINT",),
     api_key_variables=("AZURE_OPENAI_API_KEY",),
     required_fields=("endpoint",),
+    passed_address=_deployment_address,
     graphql_name="OPEN_AI",
     graphql_inputs=("azure",),
 )

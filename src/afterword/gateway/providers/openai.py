@@ -188,6 +188,7 @@ SPEC = ProviderSpec(
     endpoint_variables=("OPENAI_BASE_URL",),
     api_key_variables=("OPENAI_API_KEY",),
     native_formats={"responses": NativeForm(_responses_address)},
+    passed_address=lambda target, path: _api_address(SPEC, target, path),
     graphql_name="OPEN_AI",
     graphql_inputs=("openAI", "legacyOpenAI", "nvidia"),
 )
