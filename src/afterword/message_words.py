@@ -38,6 +38,11 @@ _AUDIO_TYPES = frozenset({"input_audio", "audio"})
 _FILE_TYPES = frozenset({"file", "input_file"})
 _THOUGHT_TYPES = frozenset({"thinking", "reasoning"})
 _TOOL_USE_TYPES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_ITEM_FACTS = frozenset({
+    "id", "type", "status", "name", "server_label", "container_id",
+    "output", "outputs", "results", "result", "sources", "error",
+})  # fmt: skip
+"""The members of the call of a hosted tool that are not its arguments."""
 
 
 class MessagePart(NamedTuple):
@@ -105,7 +110,7 @@ def message_parts(message: dict[str, Any]) -> Iterator[MessagePart]:
         yield from _text_parts(content, is_answer=message.get("role") == "assistant")
     elif isinstance(content, list):
         for part in content:
-            if not _is_tool_use(part):
+            if not _is_tool_use(part) and not _is_hosted_result(part):
                 yield from _content_parts(part)
     if refusal := _text(message.get("refusal")):
         yield MessagePart("refusal", refusal)
@@ -134,10 +139,25 @@ def _tool_parts(message: dict[str, Any]) -> Iterator[MessagePart]:
         yield _tool_part({"function": call})
     for parts in (content, message.get("provider_blocks")):
         yield from (_tool_part(part) for part in (parts if isinstance(parts, list) else ()) if _is_tool_use(part))
+    items = message.get("response_items")
+    yield from (_hosted_tool_part(item) for item in (items if isinstance(items, list) else ()) if _is_hosted_call(item))
+
+
+def _is_hosted_call(item: Any) -> TypeGuard[dict[str, Any]]:
+    """Return whether an item of OpenAI's Responses API calls a tool that the provider runs.
+
+    Calls that the caller answers have a `call_id`, and stand in the message's `tool_calls`.
+    """
+    return isinstance(item, dict) and _text(item.get("type")).endswith("_call") and "call_id" not in item
 
 
 def _is_tool_use(part: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(part, dict) and _text(part.get("type")) in _TOOL_USE_TYPES
+
+
+def _is_hosted_result(part: Any) -> bool:
+    """Return whether a block is what one of Anthropic's own tools returned, such as `web_search_tool_result`."""
+    return isinstance(part, dict) and _text(part.get("type")).endswith("_tool_result")
 
 
 def _reasoning_beside(message: dict[str, Any]) -> Iterator[MessagePart]:
@@ -182,9 +202,10 @@ def _content_parts(part: Any) -> Iterator[MessagePart]:
     elif kind in _AUDIO_TYPES:
         inner = part.get("input_audio")
         yield MessagePart("audio", _text((inner if isinstance(inner, dict) else part).get("transcript")))
-    elif kind in _FILE_TYPES:
-        inner = part.get("file")
-        yield MessagePart("file", _first_text(inner if isinstance(inner, dict) else part, "filename", "file_id"))
+    elif kind in _FILE_TYPES or "fileData" in part:
+        inner = part.get("fileData", part.get("file"))
+        names = ("filename", "file_id", "fileUri")
+        yield MessagePart("file", _first_text(inner if isinstance(inner, dict) else part, *names))
     elif kind == "document":
         yield from _document_parts(part)
     elif kind == "search_result":
@@ -217,6 +238,16 @@ def _tool_part(call: dict[str, Any]) -> MessagePart:
     name = _text(form.get("name")) or _text(call.get("type")) or "tool"
     arguments = form.get("arguments")
     return MessagePart("tool", _call_words(name, form.get("input") if arguments is None else arguments), name)
+
+
+def _hosted_tool_part(item: dict[str, Any]) -> MessagePart:
+    name = _text(item.get("name")) or _text(item.get("type")).removesuffix("_call")
+    arguments = item.get("arguments")
+    if arguments is None:
+        action = item.get("action")
+        members = action if isinstance(action, dict) else item
+        arguments = {key: value for key, value in members.items() if key not in _ITEM_FACTS and value is not None}
+    return MessagePart("tool", _call_words(name, arguments), name)
 
 
 def _call_words(name: str, arguments: Any) -> str:

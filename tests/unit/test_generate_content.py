@@ -25,6 +25,30 @@ def text(role: str, said: str) -> dict[str, Any]:
 
 REQUESTS = [
     (
+        {
+            "contents": [
+                {
+                    "role": "model",
+                    "parts": [
+                        {"executableCode": {"language": "PYTHON", "code": "print(2)"}},
+                        {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2\n"}},
+                    ],
+                }
+            ]
+        },
+        {
+            "messages": [
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "text", "text": "```python\nprint(2)\n```"},
+                        {"type": "text", "text": "```\n2\n```"},
+                    ],
+                }
+            ]
+        },
+    ),
+    (
         {"contents": text("user", "Hi"), "systemInstruction": {"parts": [{"text": "Be "}, {"text": "kind"}]}},
         {"messages": [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "Hi"}]},
     ),
@@ -136,7 +160,7 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"), REQUESTS, ids=["system", "thoughts", "image", "tools", "config", "choice"]
+    ("body", "expected"), REQUESTS, ids=["code that ran", "system", "thoughts", "image", "tools", "config", "choice"]
 )
 def test_requests_are_translated_to_chat(body: dict[str, Any], expected: dict[str, Any]):
     assert FORM.chat_request(body) == expected

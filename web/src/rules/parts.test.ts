@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { callsOf, completionMessage, isOwnImage, otherHost, partsOf, pretty, rawText, safeTarget, summary, turns } from "./parts";
+import { completionMessage, isOwnImage, otherHost, partsOf, pretty, rawText, safeTarget, withJoinedTexts } from "./parts";
+import { callsOf, summary, turns } from "./toolCalls";
 
 it("has texts and images in their order, in all forms", () => {
   const content = [
@@ -140,4 +141,18 @@ it("tells where a link leads that names another place", () => {
   expect(otherHost("https://bank.com/login", "https://example.com/")).toBe("example.com");
   expect(otherHost("bank.com", "https://www.bank.com/x")).toBeNull();
   expect(otherHost("our page", "https://example.com/")).toBeNull();
+});
+
+it("joins texts that were parted to say what they cite, and no others", () => {
+  const texts = (content: unknown[]) => partsOf(withJoinedTexts({ role: "assistant", content })).map((part) => "text" in part && part.text);
+  const [one, two] = [{ type: "text", text: "Herons wade", citations: [{}] }, { type: "text", text: "." }];
+  expect(texts([two, one, two, one])).toEqual([".Herons wade.Herons wade"]);
+  expect(texts([two, two])).toEqual([".", "."]);
+});
+
+it("says that a provider kept reasoning to itself", () => {
+  const kinds = (message: Record<string, unknown>) => partsOf({ role: "assistant", content: "yes", ...message }).map(({ kind }) => kind);
+  expect(kinds({ thinking_blocks: [{ type: "redacted_thinking", data: "x" }] })).toEqual(["sealed", "text"]);
+  expect(kinds({ response_items: [{ type: "reasoning", summary: [], encrypted_content: "x" }] })).toEqual(["sealed", "text"]);
+  expect(kinds({ response_items: [{ type: "reasoning", summary: [{ text: "hm" }] }], thinking_blocks: "odd" })).toEqual(["text"]);
 });

@@ -1,4 +1,4 @@
-// Splits a message into parts: texts, images, tool calls, and any others that a provider sends.
+// Splits a message into parts: texts, images, and any others that a provider sends. Tool calls are in toolCalls.ts.
 
 import type { Interaction, Message } from "~/api/client";
 import { jsonText, parseJson } from "~/api/json";
@@ -6,19 +6,16 @@ import { jsonText, parseJson } from "~/api/json";
 export type Part =
   | { kind: "text" | "reasoning" | "refusal"; text: string }
   | { kind: "image"; url: string }
+  /** Reasoning that only the provider can read. */
+  | { kind: "sealed" }
   /** Sound or a document: `url` if Afterword keeps it, `base64` if its bytes are included, `says` if its text is. */
   | { kind: "file"; name: string; url: string | null; base64: string | null; says: string | null; isSound: boolean }
   | { kind: "other"; type: string; content: unknown };
 
-export type ToolCall = { id: string | null; name: string; args: unknown };
+export type Json = Record<string, unknown>;
 
-/** A message with the results of its tool calls: one message for each call, null without one. */
-export type Turn = { message: Message; results: (Message | null)[] };
-
-type Json = Record<string, unknown>;
-
-const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
-const textIn = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+export const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
+export const textIn = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
 
 /** Return the completion as a message. */
 export function completionMessage({ message, completion }: Pick<Interaction, "message" | "completion">): Message {
@@ -33,9 +30,10 @@ export function roleOf(message: Message): string {
 export function partsOf(message: Message): Part[] {
   const thought = textIn(message.reasoning_content) ?? textIn(message.reasoning);
   const parts: Part[] = thought ? [{ kind: "reasoning", text: thought }] : [];
+  if (hasSealedReasoning(message)) parts.push({ kind: "sealed" });
   const { content } = message;
   if (typeof content === "string") parts.push(...saidIn(content, roleOf(message)));
-  else if (Array.isArray(content)) parts.push(...content.flatMap((one) => (isToolUse(one) ? [] : [partOf(one)])));
+  else if (Array.isArray(content)) parts.push(...content.flatMap((one) => (isToolUse(one) || isHostedResult(one) ? [] : [partOf(one)])));
   else if (content !== null && content !== undefined) parts.push({ kind: "other", type: "content", content });
   const refusal = textIn(message.refusal);
   if (refusal) parts.push({ kind: "refusal", text: refusal });
@@ -43,6 +41,29 @@ export function partsOf(message: Message): Part[] {
   // Image models return images beside the text.
   if (Array.isArray(message.images)) parts.push(...message.images.filter(isJson).map(partOf));
   return parts.filter((one) => one.kind !== "text" || one.text !== "");
+}
+
+/** Tell whether a provider kept reasoning to itself: Anthropic redacts it, OpenAI encrypts it. */
+function hasSealedReasoning({ thinking_blocks, response_items }: Message): boolean {
+  const has = (list: unknown, test: (one: Json) => boolean) => Array.isArray(list) && list.some((one) => isJson(one) && test(one));
+  return (
+    has(thinking_blocks, ({ type }) => type === "redacted_thinking") ||
+    has(response_items, ({ type, summary }) => type === "reasoning" && Array.isArray(summary) && summary.length === 0)
+  );
+}
+
+/** Return a message whose texts are joined where the provider parted them only to say what each of them cites. */
+export function withJoinedTexts(message: Message): Message {
+  if (!Array.isArray(message.content)) return message;
+  const parts: unknown[] = [];
+  for (const part of message.content) {
+    const before = parts.at(-1);
+    const areTexts = isJson(part) && isJson(before) && typeof part.text === "string" && typeof before.text === "string";
+    if (areTexts && (Array.isArray(part.citations) || Array.isArray(before.citations)))
+      parts[parts.length - 1] = { type: "text", text: `${before.text}${part.text}`, citations: [] };
+    else parts.push(part);
+  }
+  return { ...message, content: parts };
 }
 
 /** Split a text in which a model writes its reasoning first, between <think> tags. */
@@ -57,7 +78,10 @@ function saidIn(content: string, role: string): Part[] {
 /** Anthropic's blocks that call a tool: the caller's, the provider's own, and a server's by the Model Context Protocol. */
 const TOOL_USES: unknown[] = ["tool_use", "server_tool_use", "mcp_tool_use"];
 
-const isToolUse = (part: unknown): part is Json => isJson(part) && TOOL_USES.includes(part.type);
+export const isToolUse = (part: unknown): part is Json => isJson(part) && TOOL_USES.includes(part.type);
+
+/** Tell whether a block is what one of Anthropic's own tools returned; it is shown with the call. */
+const isHostedResult = (part: unknown): boolean => isJson(part) && (textIn(part.type)?.endsWith("_tool_result") ?? false);
 
 export function partOf(given: unknown): Part {
   if (typeof given === "string") return { kind: "text", text: given };
@@ -85,6 +109,7 @@ export function partOf(given: unknown): Part {
     case "input_file":
       return fileOf(isJson(part.file) ? part.file : part);
     default:
+      if ("fileData" in part) return fileOf(isJson(part.fileData) ? part.fileData : part);
       return typeof part.text === "string" ? { kind: "text", text: part.text } : other;
   }
 }
@@ -106,7 +131,7 @@ function audioOf(audio: Json): Part {
 
 function fileOf(file: Json): Part {
   const sent = textIn(file.file_data) ?? textIn(file.data);
-  const name = textIn(file.filename) ?? textIn(file.file_id) ?? "file";
+  const name = textIn(file.filename) ?? textIn(file.file_id) ?? textIn(file.fileUri) ?? "file";
   return { kind: "file", name, ...placeOf(sent), says: null, isSound: false };
 }
 
@@ -115,66 +140,6 @@ function placeOf(sent: string | null): { url: string | null; base64: string | nu
   if (sent && /^\/media\/[^/?#\\]+\/[0-9a-f]+\.[a-z0-9]{3,4}$/.test(sent) && !/^\/media\/(\.|%2e)+\//i.test(sent))
     return { url: sent, base64: null };
   return { url: null, base64: sent?.replace(/^data:[^,]{0,200},/, "") ?? null };
-}
-
-/** Return the tools that a message calls. */
-export function callsOf(message: Message): ToolCall[] {
-  const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isJson).map(callOf) : [];
-  if (isJson(message.function_call)) calls.push(callOf({ function: message.function_call }));
-  for (const blocks of [message.content, message.provider_blocks])
-    if (Array.isArray(blocks)) calls.push(...blocks.filter(isToolUse).map(callOf));
-  return calls;
-}
-
-function callOf(call: Json): ToolCall {
-  const named = [call.function, call.custom, call].find((one) => isJson(one) && textIn(one.name)) as Json | undefined;
-  return {
-    id: textIn(call.id),
-    name: textIn(named?.name) ?? textIn(call.type) ?? "tool",
-    args: parsed(named?.arguments ?? named?.input ?? null),
-  };
-}
-
-export type Tool = { name: string; description: string | null; takes: unknown };
-
-/** Return the tools that a model could call, from the parameters of its call. */
-export function toolsOf(parameters: Interaction["parameters"]): Tool[] {
-  const { tools, functions } = (parameters ?? {}) as Json;
-  return [tools, functions].flatMap((given) => (Array.isArray(given) ? given.filter(isJson) : [])).map((tool) => {
-    const named = [tool.function, tool.custom, tool].find((one) => isJson(one) && textIn(one.name)) as Json | undefined;
-    return {
-      name: textIn(named?.name) ?? textIn(tool.type) ?? "tool",
-      description: textIn(named?.description),
-      takes: named?.parameters ?? named?.input_schema ?? (named ? undefined : tool),
-    };
-  });
-}
-
-/** Return messages with the results of tools assigned to their calls. Some frameworks reuse an id in a later turn, so a
- * result belongs to the last call before it. */
-export function turns(messages: readonly Message[]): Turn[] {
-  const found: Turn[] = [];
-  const open = new Map<string, { turn: Turn; at: number }>();
-  for (const message of messages) {
-    const key = answeredBy(message);
-    const call = key === null ? undefined : open.get(key);
-    if (call) {
-      call.turn.results[call.at] = message;
-      open.delete(key as string);
-      continue;
-    }
-    const calls = callsOf(message);
-    const turn: Turn = { message, results: calls.map(() => null) };
-    for (const [at, { id, name }] of calls.entries()) open.set(id ?? `function ${name}`, { turn, at });
-    found.push(turn);
-  }
-  return found;
-}
-
-/** Return the id of the call that a message answers; before calls had ids, this was the function's name. */
-function answeredBy(message: Message): string | null {
-  if (message.role === "tool") return textIn(message.tool_call_id);
-  return message.role === "function" ? `function ${textIn(message.name) ?? ""}` : null;
 }
 
 /** Parse a text as JSON; return the text if it is not JSON or very long. */
@@ -190,21 +155,6 @@ export function parsed(value: unknown): unknown {
 /** Return a value as readable text: texts unchanged, other values as indented JSON. */
 export function pretty(value: unknown): string {
   return typeof value === "string" ? value : (jsonText(value, 2) ?? "");
-}
-
-/** Return the arguments of a call in one line: `city: "Paris", days: 3`. */
-export function summary(args: unknown, most = 160): string {
-  const text = isJson(args)
-    ? Object.entries(args)
-        .map(([key, value]) => `${key}: ${inLine(value, most)}`)
-        .join(", ")
-    : inLine(args, most);
-  return text.length > most ? `${text.slice(0, most)}…` : text;
-}
-
-function inLine(value: unknown, most: number): string {
-  if (value === null || value === undefined) return "";
-  return jsonText(typeof value === "string" ? value.slice(0, most) : value) ?? "";
 }
 
 /** Return a message as one text for the raw view and for copying; parts that are not text become JSON. */

@@ -2,18 +2,15 @@
 
 import type { Interaction, Message } from "~/api/client";
 import { jsonText } from "~/api/json";
-import { callsOf, completionMessage, type Part, partOf, partsOf, type ToolCall } from "./parts";
-
-type Json = Record<string, unknown>;
-
-const textIn = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+import { completionMessage, type Json, type Part, partOf, partsOf, textIn } from "./parts";
+import { callsOf, type ToolCall } from "./toolCalls";
 
 const MAX_DEPTH = 50;
 
 /** Return a message as text: a line or more for each part, such as `weather(city: "Paris")` or `[image]`. Reasoning is
  * left out, unless the message has nothing else. */
 export function messageWords(message: Message): string {
-  const parts = partsOf(message);
+  const parts = partsOf(message).filter(({ kind }) => kind !== "sealed");
   const words = parts.filter(({ kind }) => kind !== "reasoning").flatMap(partWords);
   words.push(...callsOf(message).map(callWords));
   return (words.length ? words : parts.map((part) => `[reasoning] ${"text" in part ? part.text : ""}`)).join("\n");
@@ -36,6 +33,8 @@ function partWords(part: Part): string[] {
       return ["[image]"];
     case "file":
       return [part.isSound ? part.says || "[audio]" : part.name === "file" ? "[file]" : part.name];
+    case "sealed":
+      return [];
     case "other":
       return otherWords(part.type, part.content);
     default:
@@ -43,7 +42,8 @@ function partWords(part: Part): string[] {
   }
 }
 
-function otherWords(type: string, content: unknown): string[] {
+/** Return the words of a part of another type: its title, then its texts. */
+export function otherWords(type: string, content: unknown): string[] {
   const part = (content ?? {}) as Json;
   if (type === "document") return [textIn(part.title) ?? "[document]", ...documentTexts(part.source)];
   if (type === "search_result")

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Change } from "diff";
 import type { Interaction } from "~/api/client";
-import { rawText, turns } from "~/rules/parts";
+import { rawText } from "~/rules/parts";
+import { turns } from "~/rules/toolCalls";
 import { Conversation, MessageView, Text } from "~/screens/interaction/Conversation";
 import { Chip } from "~/ui";
 import { measured } from "~/ui/values";

@@ -10,7 +10,11 @@ import css from "./conversation.module.css";
 import { hiddenCount } from "./invisible";
 import { JsonTree } from "./JsonTree";
 import { type Look, useMarkdown } from "./look";
-import { callsOf, type Part, partsOf, rawText, roleOf, type Turn, turns } from "~/rules/parts";
+import { type Part, partsOf, rawText, roleOf, withJoinedTexts } from "~/rules/parts";
+import { sourcesOf } from "~/rules/sources";
+import { callsOf, type Turn, turns } from "~/rules/toolCalls";
+import { otherWords } from "~/rules/words";
+import { Sources } from "./Sources";
 import { Text } from "./Text";
 import { sizeOf } from "./texts";
 import { ToolCallView } from "./ToolCallView";
@@ -28,13 +32,15 @@ type ConversationProps = {
   messages: readonly Message[];
   /** The model's answer: its text, or the whole message. */
   completion: string | Message;
+  /** The results of the tools that the answer calls, if they came later. */
+  results?: readonly (Message | null)[];
   look?: Look;
   /** Content below the completion, such as why it failed. */
   children?: ReactNode;
 };
 
 /** The messages by role, with the model's answer. */
-export function Conversation({ messages, completion, look = "rendered", children }: ConversationProps) {
+export function Conversation({ messages, completion, results, look = "rendered", children }: ConversationProps) {
   const all = useMemo(() => (look === "raw" ? messages.map(alone) : turns(messages)), [messages, look]);
   const answered = useMemo<Message>(
     () => (typeof completion === "string" ? { role: "assistant", content: completion } : completion),
@@ -65,7 +71,7 @@ export function Conversation({ messages, completion, look = "rendered", children
             look={look}
           />
         ))}
-      <MessageView message={answered} look={look} isCompletion />
+      <MessageView message={answered} look={look} isCompletion {...(results ? { results } : {})} />
       {children}
     </div>
   );
@@ -130,13 +136,15 @@ function Raw({ message }: { message: Message }) {
 type RenderedProps = { message: Message; results: readonly (Message | null)[]; look: Look };
 
 function Rendered({ message, results, look }: RenderedProps) {
-  const parts = useMemo(() => partsOf(message), [message]);
+  const parts = useMemo(() => partsOf(withJoinedTexts(message)), [message]);
   const calls = useMemo(() => callsOf(message), [message]);
+  const sources = useMemo(() => sourcesOf(message), [message]);
   return (
     <>
       {parts.map((part, index) => (
         <PartView key={index} part={part} look={look} />
       ))}
+      <Sources sources={sources} />
       {calls.map((call, index) => (
         <ToolCallView key={index} call={call} result={results[index] ?? null} />
       ))}
@@ -152,7 +160,7 @@ function hiddenIn(message: Message): number {
   return total;
 }
 
-function PartView({ part, look }: { part: Part; look: Look }) {
+export function PartView({ part, look }: { part: Part; look: Look }) {
   const sought = useSought();
   switch (part.kind) {
     case "text":
@@ -185,9 +193,31 @@ function PartView({ part, look }: { part: Part; look: Look }) {
       return <Image url={part.url} alt="In this message" />;
     case "file":
       return <FileView file={part} />;
+    case "sealed":
+      return <p className={css.nothing}>Some of its reasoning can only be read by the provider.</p>;
     case "other":
+      if (part.type === "document" || part.type === "search_result") return <Quoted part={part} look={look} />;
       return <Fold title={<code>{part.type}</code>}>{() => <JsonTree name={part.type} value={part.content} />}</Fold>;
   }
+}
+
+/** A document whose text was sent with it. */
+function Quoted({ part, look }: { part: Extract<Part, { kind: "other" }>; look: Look }) {
+  const sought = useSought();
+  const [title, ...texts] = otherWords(part.type, part.content);
+  const text = texts.join("\n\n");
+  return (
+    <Fold
+      shows={contains(text, sought)}
+      title={
+        <>
+          <FileText size={13} aria-hidden /> <bdi>{title}</bdi> {text && <small>{bytes(sizeOf(text))}</small>}
+        </>
+      }
+    >
+      {() => (text ? <Text text={text} look={look} /> : <JsonTree name={part.type} value={part.content} />)}
+    </Fold>
+  );
 }
 
 function FileView({ file }: { file: Extract<Part, { kind: "file" }> }) {

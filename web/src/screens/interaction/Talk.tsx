@@ -9,6 +9,8 @@ import css from "./interaction.module.css";
 import { JsonTree } from "./JsonTree";
 import { useView, type View } from "./look";
 import { completionMessage, pretty, wholeText } from "~/rules/parts";
+import { sourcesBeside } from "~/rules/sources";
+import { Sources } from "./Sources";
 import { Tools } from "./Tools";
 import { useNewestTurn } from "./useNewestTurn";
 import { errorOf } from "./words";
@@ -96,6 +98,7 @@ function Messages({ interaction, view, isShort }: { interaction: Interaction; vi
     () => interaction.messages ?? (prompt ? [{ role: "user", content: prompt }] : []),
     [interaction.messages, prompt],
   );
+  const sources = useMemo(() => sourcesBeside(interaction.facts), [interaction.facts]);
   const [isWaiting, setWaiting] = useState(false);
   useEffect(() => {
     // Most interactions arrive at once; show a notice only if it takes longer.
@@ -114,6 +117,7 @@ function Messages({ interaction, view, isShort }: { interaction: Interaction; vi
         <>
           <Tools parameters={interaction.parameters} />
           <Conversation messages={messages} completion={answered} look={view === "raw" ? "raw" : "rendered"}>
+            <Sources sources={sources} />
             {failure && (
               <p className={cx(ui.note, ui.error, css.failure)} role="note">
                 <strong>The call failed.</strong> {failure}

@@ -5,7 +5,8 @@ import css from "./conversation.module.css";
 import { contains, useSought } from "./Find";
 import { Fold } from "./Fold";
 import { JsonTree } from "./JsonTree";
-import { pretty, toolsOf } from "~/rules/parts";
+import { pretty } from "~/rules/parts";
+import { toolsOf } from "~/rules/toolCalls";
 
 /** The tools that a model could call: their names in a line; opened, the description and parameters of each. */
 export function Tools({ parameters }: Pick<Interaction, "parameters">) {

@@ -17,6 +17,7 @@ const REASONS: Record<string, Outcome> = {
   content_filter: { text: "stopped by a content filter", tone: "warn" },
   tool_calls: { text: "calls tools" },
   function_call: { text: "calls a function" },
+  malformed_function_call: { text: "called a function wrongly", tone: "warn" },
 };
 
 /** Return how a call ended; null for an interaction that was only logged. */

@@ -20,6 +20,8 @@ export function Completion({ interaction }: { interaction: Interaction }) {
   const reason = call?.finish_reason ?? "";
   const cut = CUT_OFF[reason];
   const calls = TOOL_CALLS.has(reason) || interaction.message?.tool_calls !== undefined;
+  const text = interaction.completion.trim();
+  if (!text && !cut && !interaction.expired) return <span className={css.faint}>{withoutText(reason)}</span>;
   return (
     <>
       {cut && <Chip tone="warn">{cut}</Chip>}
@@ -29,10 +31,14 @@ export function Completion({ interaction }: { interaction: Interaction }) {
         </span>
       )}
       {(cut || calls) && " "}
-      <bdi>{interaction.completion.trim()}</bdi>
+      <bdi>{text}</bdi>
     </>
   );
 }
+
+/** Say that a completion is empty, and how the model ended it where that is not the usual way. */
+const withoutText = (reason: string): string =>
+  reason === "" || reason === "stop" ? "no text" : `no text: ${reason.replaceAll("_", " ")}`;
 
 /** The result of an interaction's call, with the reason of a failure. */
 export function State({ interaction }: { interaction: Interaction }) {

@@ -42,7 +42,13 @@ export function OverviewScreen() {
       )}
       {figures?.models.length === 0 && (
         <Empty title="Nothing was logged in this time">
-          <p>Choose a longer time, or log something.</p>
+          <p>
+            Choose a longer time, or{" "}
+            <Link to="/p/$project/start" params={{ project }}>
+              log something
+            </Link>
+            .
+          </p>
         </Empty>
       )}
       {metrics && leftOut > 0 && (

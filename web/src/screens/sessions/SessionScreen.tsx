@@ -1,8 +1,10 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { Trash2 } from "lucide-react";
-import { useState } from "react";
+import { useMemo, useState } from "react";
+import { completionMessage } from "~/rules/parts";
 import { turnTree } from "~/rules/steps";
+import { threaded } from "~/rules/toolCalls";
 import { answer, api, ApiError } from "~/api/client";
 import { useAct } from "~/api/useAct";
 import { OutcomeSection } from "~/screens/interaction/Outcomes";
@@ -45,11 +47,10 @@ export function SessionScreen() {
       </main>
     );
   }
-  const turns = data.pages.flatMap((page) => page.turns);
   return (
     <main className={css.thread} data-rates>
       <SessionHead project={project} session={session} mayEdit={may("edit")} />
-      <Turns project={project} turns={turns} mayEdit={may("edit")} mayRate={may("write")} />
+      <Turns project={project} pages={data.pages} mayEdit={may("edit")} mayRate={may("write")} />
       {error && <ErrorNote error={error} onRetry={() => refetch()} />}
       {hasNextPage && (
         <Button className={css.more} disabled={isFetchingNextPage} onClick={() => fetchNextPage()}>
@@ -69,13 +70,20 @@ export function SessionScreen() {
   );
 }
 
-type TurnsProps = { project: string; turns: SessionTurn[]; mayEdit: boolean; mayRate: boolean };
+const NO_MESSAGES = { messages: [], results: [] };
+
+type TurnsProps = { project: string; pages: { turns: SessionTurn[] }[]; mayEdit: boolean; mayRate: boolean };
 
 /** The turns as a tree, whose steps can be folded. Keys move from turn to turn, and rate the one that they are at. */
-function Turns({ project, turns, mayEdit, mayRate }: TurnsProps) {
+function Turns({ project, pages, mayEdit, mayRate }: TurnsProps) {
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const [current, setCurrent] = useState<string | null>(null);
+  const turns = useMemo(() => pages.flatMap((page) => page.turns), [pages]);
   const tree = turnTree(turns);
+  const thread = useMemo(
+    () => threaded(turns.map((turn) => ({ ...turn, answer: completionMessage(turn) }))),
+    [turns],
+  );
   // A step that comes before its parent, on a page that is not shown yet, stands by itself, but is no turn.
   const firsts = tree.filter(({ turn, above }) => !above.length && turn.parent_page !== "later");
   const numbers = new Map(firsts.map(({ turn }, index) => [turn, index + 1]));
@@ -98,6 +106,7 @@ function Turns({ project, turns, mayEdit, mayRate }: TurnsProps) {
           key={turn.completion_id}
           project={project}
           turn={turn}
+          {...(thread.get(turn.completion_id) ?? NO_MESSAGES)}
           number={numbers.get(turn)}
           depth={above.length}
           stepCount={stepCount}

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ChevronDown, ChevronRight } from "lucide-react";
 import { type CSSProperties, useEffect, useMemo, useRef } from "react";
+import type { Message } from "~/api/client";
 import { interactionQuery, metricsQuery } from "~/api/queries";
 import { Conversation } from "~/screens/interaction/Conversation";
 import { FeedbackSection } from "~/screens/interaction/FeedbackSection";
@@ -19,6 +20,10 @@ import css from "./sessions.module.css";
 type TurnProps = {
   project: string;
   turn: SessionTurn;
+  /** The messages that are new, without the results that stand at earlier completions. */
+  messages: Message[];
+  /** The results of the tools that the completion calls. */
+  results: (Message | null)[];
   /** Its place among the turns; a step has none. */
   number: number | undefined;
   depth: number;
@@ -56,7 +61,7 @@ export function Turn(props: TurnProps) {
           What was said here was deleted, as this project keeps texts for a limited time.
         </p>
       ) : (
-        <Conversation messages={turn.messages} completion={completed}>
+        <Conversation messages={props.messages} completion={completed} results={props.results}>
           {failure && (
             <p className={cx(ui.note, ui.error)} role="note">
               <strong>The call failed.</strong> {failure}

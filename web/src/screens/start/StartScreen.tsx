@@ -7,12 +7,15 @@ import { useMay } from "~/shell/useMay";
 import { useAct } from "~/api/useAct";
 import { useLive } from "~/api/live";
 import { Button, CopyButton, css as ui, Page, Tabs } from "~/ui";
-import { snippets } from "./snippets";
+import { addresses, snippets } from "./snippets";
 import css from "./start.module.css";
 
 const EVERYTHING = { and: [] };
 
-/** The screen of a new project: three ways to log the first interaction, with the real address and key. */
+/** The ways that call a model of the project. */
+const CALLING = ["openai", "anthropic"];
+
+/** The screen of a new project: ways to log the first interaction, with the real address and key. */
 export function StartScreen() {
   const project = useParams({ strict: false }).project ?? "default";
   const queries = useQueryClient();
@@ -57,7 +60,7 @@ export function StartScreen() {
             <pre tabIndex={0}>{chosen?.code}</pre>
           </div>
         </Tabs>
-        {models?.length === 0 && way === "openai" && (
+        {models?.length === 0 && CALLING.includes(way) && (
           <p className={ui.hint}>
             No model can be called in this project yet.{" "}
             {mayAdminister && (
@@ -79,9 +82,31 @@ export function StartScreen() {
           <p className={ui.hint}>AFTERWORD_API_KEY is a key that may log; an administrator makes one.</p>
         )}
       </section>
+      <Addresses />
       <p className={css.waiting} role="status">
         <span aria-hidden /> Waiting for the first interaction. It will appear here by itself.
       </p>
     </Page>
+  );
+}
+
+/** What each client is given as its address, to be copied. */
+function Addresses() {
+  return (
+    <section className={`${ui.card} ${css.card}`} aria-labelledby="addresses">
+      <h2 id="addresses">Addresses</h2>
+      <dl className={css.addresses}>
+        {addresses(location.origin).map(({ client, variable, address }) => (
+          <div key={client}>
+            <dt>{client}</dt>
+            <dd>
+              <code>{variable}</code>
+              <code>{address}</code>
+              <CopyButton label={`Copy the address: ${client}`} text={address} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </section>
   );
 }

@@ -1,5 +1,17 @@
 // The first calls of a new project, ready to be run.
 
+export type Address = { client: string; variable: string; address: string };
+
+/** Return the addresses that clients are given, each with the environment variable that names it. */
+export function addresses(url: string): Address[] {
+  return [
+    { client: "OpenAI’s clients", variable: "OPENAI_BASE_URL", address: `${url}/api/v1` },
+    { client: "Anthropic’s clients, Claude Code", variable: "ANTHROPIC_BASE_URL", address: url },
+    { client: "Google’s clients", variable: "GOOGLE_GEMINI_BASE_URL", address: url },
+    { client: "OpenTelemetry", variable: "OTEL_EXPORTER_OTLP_ENDPOINT", address: url },
+  ];
+}
+
 export type Snippet = { name: string; title: string; about: string; code: string };
 
 /** Return the snippets for a server, a key, a project and a model of it. */
@@ -20,6 +32,20 @@ response = client.chat.completions.create(
     messages=[{"role": "user", "content": "Good day"}],
 )
 print(response.choices[0].message.content, response.choices[0].completion_id)`,
+    },
+    {
+      name: "anthropic",
+      title: "Anthropic client",
+      about: "Every call through Afterword is logged by itself, whatever provider the model has. pip install anthropic",
+      code: `${imports}from anthropic import Anthropic
+
+client = Anthropic(base_url="${url}", api_key=${inPython})
+message = client.messages.create(
+    model="${project}/${model}",
+    max_tokens=64,
+    messages=[{"role": "user", "content": "Good day"}],
+)
+print(message.content[0].text, message.completion_id)`,
     },
     {
       name: "python",

@@ -190,7 +190,9 @@ def _chat_part(part: Body) -> Body:
             return {"type": "image_url", "image_url": {"url": address}}
     for name in ("executableCode", "codeExecutionResult"):
         if isinstance(member := part.get(name), dict):
-            return {"type": "text", "text": str(member.get("code") or member.get("output") or "")}
+            language = str(member.get("language") or "").lower()
+            code = str(member.get("code") or member.get("output") or "").rstrip("\n")
+            return {"type": "text", "text": f"```{language}\n{code}\n```"}
     return part
 
 
