@@ -82,7 +82,7 @@ class Things:
             for _ in range(2)
         ]
         names["completion_id"], names["session_id"] = ids[0]["completion_id"], ids[1]["session_id"]
-        names["response_id"] = f"resp_{names['completion_id']}"
+        names["response_id"] = names["completion_id"]
         names["preferred_completion"], names["other_completion"] = (one["completion_id"] for one in ids)
         given = {"completion_id": names["completion_id"], "metric": names["metric"], "value": 1, "reason": mark("why")}
         names["feedback_id"] = self.post("feedback", **given)["feedback_id"]
