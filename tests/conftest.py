@@ -37,6 +37,7 @@ BEYOND_THE_WIRE = [
         "acceptance/access",
         "gateway/test_anthropic.py",
         "gateway/test_chaos.py",
+        "gateway/test_faces_chaos.py",
         "gateway/test_malformed.py",
         "gateway/test_models.py",
         "gateway/test_openais_routes.py",

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-
-import httpx
 import pytest
 
 pytestmark = pytest.mark.thorough
@@ -120,39 +114,3 @@ def test_a_fallback_stands_in_across_forms(face, gateway):
         row = face.logged(response)
         assert (row["model"], row["completion"]) == (second, "You said: Hello there")
         assert row["parameters"]["attempts"][0]["model"] == model.partition("/")[2]
-
-
-def test_every_id_of_a_stream_exists_after_a_kill(new_server, gateway, face):
-    running = new_server()
-    other = type(face)(type(gateway)(running, "default", gateway.upstream), face.kind)
-    model = other.model("slow-30")
-    seen: set[str] = set()
-    heard = threading.Semaphore(0)
-
-    def call(_: int) -> None:
-        body = {"model": model, "input": "one two three four five six", "stream": True}
-        with (
-            suppress(httpx.TransportError),
-            running.client() as http,
-            http.stream("POST", "/api/v1/responses", json=body) as answer,
-        ):
-            for line in answer.iter_lines():
-                if '"resp_' in line:
-                    seen.add(line.partition('"resp_')[2][:36])
-                    heard.release()
-
-    with ThreadPoolExecutor(8) as threads:
-        for number in range(8):
-            threads.submit(call, number)
-        for _ in range(8):
-            assert heard.acquire(timeout=30)
-        running.kill()
-    running.start()
-    other.gateway.http = running.client()
-    assert seen
-    end = time.monotonic() + 20
-    for completion_id in seen:
-        while other.gateway.logged(completion_id)["call"]["state"] == "open":
-            assert time.monotonic() < end, "a call that was cut off is still open"
-            time.sleep(0.1)
-    other.gateway.http.close()
