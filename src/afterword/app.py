@@ -104,7 +104,9 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
         if "{" not in route.path
     }
     direct_endpoints |= {
-        ("POST", path): endpoint for path, endpoint in (*call_endpoints.items(), (http_endpoint.PATH, graphql))
+        ("POST", path): endpoint
+        for path, endpoint in (*call_endpoints.items(), (http_endpoint.PATH, graphql))
+        if "{" not in path
     }
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -202,3 +202,8 @@ def test_a_method_that_is_not_served_says_so(gateway, method: str):
     answer = gateway.http.post(url(gateway.model(), method), json=body_of())
     assert (answer.status_code, answer.json()["error"]["status"]) == (404, "NOT_FOUND")
     assert method in answer.json()["error"]["message"]
+
+
+def test_a_path_that_is_not_filled_in_is_no_fault_of_the_server(gateway):
+    answer = gateway.http.post("/v1beta/models/{model}:{method}", json=body_of())
+    assert (answer.status_code, answer.json()["error"]["status"]) == (404, "NOT_FOUND")

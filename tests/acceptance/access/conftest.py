@@ -242,6 +242,11 @@ CHOSEN["feedback.prefer"] = CHOSEN["batches.record_preferences"] = {"comparison_
 UPLOADS = ("datasets.create_of_upload", "datasets.put_part", "datasets.upload_status", "datasets.abort_upload")
 
 
+def path_of(face: Any, model: str = "default/echo") -> str:
+    """Return the path at which a model is called."""
+    return face.path.replace("{model}", model).replace("{method}", "generateContent")
+
+
 def named(value: Any, names: Names, own: set[str]) -> Any:
     """Put names where a body speaks of things."""
     if isinstance(value, list):

@@ -110,8 +110,7 @@ def test_a_model_call_tells_nothing_of_another_project(
     def request(names: dict[str, str], whole: bool) -> dict[str, Any]:
         body = {**make.CALLS[face.name][2], "model": form and form.format(**names)}
         more = {what: names[what] for what in ("ab_campaign", "session_id") if whole}
-        in_path = {"model": body["model"] or "", "method": "generateContent"}
-        return {"method": "POST", "url": face.path.format(**in_path), "json": {**body, **more}}
+        return {"method": "POST", "url": make.path_of(face, body["model"] or ""), "json": {**body, **more}}
 
     for who, client in callers.items():
         check_silent(make, client, who, request, ours, theirs, ends=False)
@@ -155,7 +154,7 @@ def test_a_key_that_has_ended_opens_nothing(strangers: Any, ours: Any, make: Any
             body = make.query_of(make.SCHEMA.type_map[root], field, names, whole=False)
             assert "invalid_api_key" in answer_to(client, make.post_of(body))[1], (who, field)
         for face in MODEL_CALL_ROUTES:
-            assert client.post(face.path, json=make.CALLS[face.name][2]).status_code == 401
+            assert client.post(make.path_of(face), json=make.CALLS[face.name][2]).status_code == 401
 
 
 def test_a_cookie_without_its_token_changes_nothing(callers: Any, ours: Any, make: Any):
@@ -167,7 +166,7 @@ def test_a_cookie_without_its_token_changes_nothing(callers: Any, ours: Any, mak
                 continue
             status, text = answer_to(browser, make.request_of(route, names, whole=False))
             assert (status, "csrf_token_missing" in text) == (403, True), route
-        for path in (make.GRAPHQL, *(face.path for face in MODEL_CALL_ROUTES)):
+        for path in (make.GRAPHQL, *(make.path_of(face) for face in MODEL_CALL_ROUTES)):
             assert "csrf_token_missing" in browser.post(path, json={"query": "{ me { name } }"}).text
     finally:
         browser.headers["X-CSRF-Token"] = token
