@@ -162,7 +162,7 @@ class Http:
             yield answer.headers.get("Content-Type", answer.content_type).encode()
             while True:
                 async with asyncio.timeout(self._timeouts.idle):
-                    part = await answer.content.readany()
+                    part = await answer.read()
                 if not part:
                     return
                 yield part
