@@ -221,6 +221,41 @@ def test_models_embeddings_and_old_completions_answer(run_with: Run, gateway: An
     assert gateway.newest()["completion"] == "You said: Twice"
 
 
+def test_operations_beside_texts_answer_and_are_logged(run_with: Run, gateway: Any):
+    said = run_with(
+        "openai",
+        """
+        from openai import OpenAI
+
+        client, model = OpenAI(), given["model"]
+        wav, png = ("a.wav", b"RIFF" + bytes(40)), ("a.png", bytes.fromhex("89504e470d0a1a0a") + bytes(40))
+        raw = client.audio.with_raw_response.speech.create(model=model, voice="alloy", input="Good day")
+        edited = client.images.edit(model=model, image=png, prompt="More clouds")
+        print(json.dumps({
+            "embeddings": client.embeddings.create(model=model, input="a").completion_id,
+            "moderations": client.moderations.create(model=model, input="I will kill").completion_id,
+            "speech": raw.headers["x-afterword-completion-id"],
+            "transcriptions": client.audio.transcriptions.create(model=model, file=wav).completion_id,
+            "translations": client.audio.translations.create(model=model, file=wav).completion_id,
+            "image_generations": client.images.generate(model=model, prompt="A sky").completion_id,
+            "image_edits": edited.completion_id,
+            "image_variations": client.images.create_variation(model=model, image=png).completion_id,
+        }))
+        with client.audio.speech.with_streaming_response.create(model=model, voice="alloy", input="x") as audio:
+            assert audio.read()[:3] == b"ID3"
+        events = client.audio.transcriptions.create(model=model, file=wav, stream=True)
+        assert [event.type for event in events][-1] == "transcript.text.done"
+        events = client.images.generate(model=model, prompt="A sky", stream=True)
+        assert [event.type for event in events][-1] == "image_generation.completed"
+        """,
+        model=gateway.model(),
+    )
+    assert {operation: gateway.logged(completion_id)["operation"] for operation, completion_id in said.items()} == {
+        operation: operation for operation in said
+    }
+    assert len(said) == 8
+
+
 def test_sixty_four_at_once_are_sixty_four_interactions(run_with: Run, gateway: Any):
     texts = run_with(
         "openai",
