@@ -63,13 +63,7 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
     authenticator = Authenticator(state)
     call_tasks: set[asyncio.Task[Any]] = set()
     tracer = traces.create_tracer()
-    call_endpoints: dict[str, CallEndpoint] = {}
-    for call_route in MODEL_CALL_ROUTES:
-        lift = compat.LIFTS.get(call_route.name)
-        call_endpoint = CallEndpoint(
-            call_route, _request_class(call_route), state, authenticator, tracer, call_tasks, lift
-        )
-        call_endpoints |= dict.fromkeys(call_route.paths, call_endpoint)
+    call_endpoints = _call_endpoints(state, authenticator, tracer, call_tasks)
     telemetry_endpoints = {route.path: OTLPEndpoint(route, state, authenticator) for route in TELEMETRY_ROUTES}
     page = pages.Pages()
     graphql = http_endpoint.GraphQLEndpoint(state, authenticator, compat)
@@ -125,6 +119,18 @@ def make_app(state: AppState, administrator_key: str) -> Callable[[Scope, Receiv
 def _endpoint(route: Route, state: AppState, authenticator: Authenticator) -> Endpoint | ModelsEndpoint:
     endpoint = Endpoint(route, state, authenticator, compat.LIFTS.get(route.name))
     return shared_endpoint(endpoint, state, authenticator) if route.name in SHARED_MODEL_ROUTES else endpoint
+
+
+def _call_endpoints(
+    state: AppState, authenticator: Authenticator, tracer: traces.NoTracer, call_tasks: set[asyncio.Task[Any]]
+) -> dict[str, CallEndpoint]:
+    """Return the endpoints of model calls by their paths."""
+    endpoints: dict[str, CallEndpoint] = {}
+    for route in MODEL_CALL_ROUTES:
+        lift = compat.LIFTS.get(route.name)
+        endpoint = CallEndpoint(route, _request_class(route), state, authenticator, tracer, call_tasks, lift)
+        endpoints |= dict.fromkeys(route.paths, endpoint)
+    return endpoints
 
 
 def _request_class(route: ModelCallRoute) -> type[ModelRequest]:
