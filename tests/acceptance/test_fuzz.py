@@ -130,6 +130,7 @@ def make_things(client: httpx.Client) -> dict[str, str]:
         "test": test["key"],
         "ab_campaign": test["id"],
         "completion_id": ids[0],
+        "response_id": ids[0],
         "preferred_completion": ids[0],
         "other_completion": ids[1],
         "session_id": session,
@@ -369,13 +370,15 @@ class Hostile:
             self.note_change()
         calls.check_graphql(answer)
 
-    def call_model(self, provider: str, call: Any, scripted: Any) -> None:
+    def call_model(self, route: Any, provider: str, call: Any, scripted: Any) -> None:
         """Call a model whose provider answers so, and check the answer."""
         model = self.models[provider]
         status, content_type, content = scripted
         self.upstream.script(model.partition("/")[2], content, status=status, content_type=content_type)
-        answer = call.send(self.client, {**self.lasting, "called_model": model})
-        calls.check(answer, {502, 503, 504}, needs_code=False)
+        last_step = route.path.rpartition("/")[2].replace("{method}", "generateContent")
+        called = {"called_model": model, "called_path": last_step.replace("{model}", model)}
+        answer = call.send(self.client, {**self.lasting, **called})
+        calls.check(answer, {502, 503, 504, 529}, needs_code=False)
 
 
 @pytest.fixture(scope="module")
@@ -424,7 +427,7 @@ def test_no_hostile_request_or_answer_makes_the_gateway_fail(well: Hostile, rout
     @settings(DRAWN, max_examples=4 * HOSTILE_EXAMPLES)
     @given(call=calls.model_calls(route.name, route.path), scripted=calls.provider_answers(provider, route.name))
     def run(call: Any, scripted: Any) -> None:
-        well.call_model(provider, call, scripted)
+        well.call_model(route, provider, call, scripted)
 
     run()
 

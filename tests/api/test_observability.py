@@ -197,7 +197,7 @@ def test_every_figure_stands_in_the_guide(http: httpx.Client, gateway: Any):
     guide = Path(__file__).parents[2].joinpath("docs", "guides", "observability.md").read_text(encoding="utf-8")
     page = httpx.get(f"{http.base_url}/metrics").text
     names = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE afterword_")}
-    assert len(names) == 21
+    assert len(names) == 22
     assert not [name for name in names if f"`{name}`" not in guide]
 
 

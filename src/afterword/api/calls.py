@@ -312,7 +312,9 @@ class ModelRequest(ABC):
             return
         answer, model = provider_answer.body, model_route.targets[provider_answer.target][0]
         choices, replacements, origin = self.storable_answer(answer, call)
-        stored_usage, usage_replacements = json_text.repair(answer.get("usage") or {}, "usage")
+        usage = answer.get("usage")
+        # What some providers send in place of the usage of embeddings goes on to the caller alone.
+        stored_usage, usage_replacements = json_text.repair(usage if isinstance(usage, dict) else {}, "usage")
         latency = time.perf_counter() - self.accepted_at
         outcome = CallResult(
             operation=self.operation,

@@ -123,7 +123,7 @@ class TokenCountCall(FormatRequest):
         _, target = model_route.targets[0]
         count = await self.app_state.gateway.find_native_answer(target, outgoing, self.response)
         if count is None:
-            usage = estimated_usage(outgoing.chat_request["messages"], [])
+            usage = estimated_usage(incoming.storable_body["messages"], [])
             count = self.count_body(usage["prompt_tokens"])
         await self.reply(count)
 

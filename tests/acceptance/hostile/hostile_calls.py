@@ -261,10 +261,26 @@ def model_calls(name: str, path: str) -> Strategy:
     tool = values.drawn_object({"type": st.just("function"), "function": values.mapping()}, {"x": values.anything()})
     texts = st.one_of(st.just("Hi"), values.texts())
     inputs = st.one_of(texts, st.lists(texts, max_size=3), values.anything())
+    messages = st.lists(values.messages(), min_size=1, max_size=3)
+    part = st.one_of(values.drawn_object({"text": texts}, {"x": values.anything()}), values.anything())
+    content = values.drawn_object({"parts": st.lists(part, max_size=3)}, {"role": values.one(["user", "model"])})
+    contents = st.one_of(st.lists(content, max_size=3), values.anything())
     required = {"model": st.just(values.Real("called_model"))} | {
-        "chat": {"messages": st.lists(values.messages(), min_size=1, max_size=3)},
+        "chat": {"messages": messages},
         "completions": {"prompt": inputs},
         "embeddings": {"input": inputs},
+        "responses": {"input": st.one_of(inputs, messages)},
+        "messages": {"messages": messages, "max_tokens": st.just(64)},
+        "count_tokens": {"messages": messages},
+        "generate_content": {"contents": contents},
+        "count_content_tokens": {"contents": contents},
+        "moderations": {"input": inputs},
+        "speech": {"input": texts, "voice": texts},
+        "transcriptions": {"file": inputs},
+        "translations": {"file": inputs},
+        "image_generations": {"prompt": texts},
+        "image_edits": {"prompt": texts, "image": inputs},
+        "image_variations": {"image": inputs},
     }[name]
     some = st.one_of(values.numbers(), values.anything())
     optional = {
@@ -288,7 +304,9 @@ def model_calls(name: str, path: str) -> Strategy:
         ),
     }
     body = values.disturbed(values.drawn_object(required, optional, 4))
-    return body.map(lambda drawn: Call("POST", tuple(path.split("/")), body=drawn))
+    # Google's paths name the model.
+    steps = tuple(values.Real("called_path") if "{model}" in step else step for step in path.split("/"))
+    return body.map(lambda drawn: Call("POST", steps, body=drawn))
 
 
 class Answer(NamedTuple):
@@ -434,7 +452,8 @@ def _anthropic_events(_: str) -> Strategy:
 def check(answer: httpx.Response, allowed: Collection[int] = (), *, needs_code: bool = True) -> None:
     """Check that an answer, and each line of one, is no fault of the server, and each refusal an error object."""
     kind = answer.headers.get("content-type", "").partition(";")[0]
-    text = answer.text if answer.is_stream_consumed else ""
+    # A provider may name any charset for what is passed on.
+    text = answer.content.decode("utf-8", "replace") if answer.is_stream_consumed else ""
     assert answer.status_code < 500 or answer.status_code in allowed, (answer.status_code, text[:2_000])
     assert "internal_error" not in text, text[:2_000]
     if answer.status_code >= 400 and not (kind == NDJSON and answer.status_code == 422):

@@ -27,6 +27,9 @@ from afterword.types import OWN_FIELDS, CallRequest, LineResult, NewInteraction,
 from afterword.types.fields import TEXT_FIELDS
 from afterword.types.queries import BatchQuery
 
+MAX_CHOICE_INDEX = 1 << 16
+"""Bound on the index of a choice. One beyond it is replaced by the choice's place in the answer."""
+
 
 async def record_calls(context: Context, *, query: BatchQuery, lines: Lines[RecordedCall]) -> AsyncIterator[LineResult]:
     """Log calls that went straight to a provider.
@@ -63,7 +66,9 @@ def _interactions(context: Context, call: RecordedCall) -> Iterator[NewInteracti
     texts = {field.name: own_fields.texts[field.column] for field in TEXT_FIELDS}
     choices = chat_answer.get("choices") or [{"index": 0}]
     for position, choice in enumerate(choices):
-        index = choice["index"] if isinstance(choice.get("index"), int) else position
+        index = choice.get("index")
+        if not isinstance(index, int) or not 0 <= index < MAX_CHOICE_INDEX:
+            index = position
         interaction = {
             "completion_id": id_of_choice(call.completion_id, index),
             "messages": message_lists[min(index * len(message_lists) // len(choices), len(message_lists) - 1)],
@@ -118,7 +123,8 @@ def _in_chat_form(call: RecordedCall) -> tuple[Body, Body, Body | None]:
             chat_answer = assemble("completions" if call.operation == "completions" else "chat", bodies)
     except (AttributeError, KeyError, TypeError, ValueError) as reading_error:
         raise _unreadable(call, field, reading_error) from None
-    if not all(isinstance(choice, dict) for choice in chat_answer.get("choices") or ()):
+    choices = chat_answer.get("choices") or []
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
         raise _unreadable(call, field, TypeError("a choice is not an object"))
     return chat_request, chat_answer, error
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
-
+from afterword import json_text
 from afterword.errors import Invalid
 from afterword.gateway.call_format import ChatProviderRequest
 from afterword.gateway.provider import Body
@@ -39,8 +38,6 @@ CALLING_MODES = {"AUTO": "auto", "ANY": "required", "VALIDATED": "auto", "NONE":
 MAX_BUDGET_TOKENS = {"minimal": 512, "low": 2048, "medium": 8192}
 """The largest budget of thinking tokens that `reasoning_effort` stands for; beyond the last it is `high`."""
 AUDIO_FORMATS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
-
-_encoder = msgspec.json.Encoder()
 
 
 def chat_request(body: Body) -> Body:
@@ -146,7 +143,7 @@ def assistant_message(parts: Iterable[Body], position: int, call_ids: dict[str, 
         if isinstance(call := part.get("functionCall"), dict):
             name = str(call.get("name") or "")
             call_id = call_ids[name] = call.get("id") or f"call_{position}_{call_count + len(calls)}"
-            arguments = _encoder.encode(call.get("args") or {}).decode()
+            arguments = json_text.encode(call.get("args") or {}).decode()
             calls.append({"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}})
         elif part.get("thought") and isinstance(part.get("text"), str):
             thoughts.append(part["text"])
@@ -202,7 +199,7 @@ def _text_of_response(response: Any) -> str:
         [(name, value)] = response.items()
         if name in ("result", "output") and isinstance(value, str):
             return value
-    return response if isinstance(response, str) else _encoder.encode(response).decode()
+    return response if isinstance(response, str) else json_text.encode(response).decode()
 
 
 def _plain_message(message: Body) -> Body:
@@ -215,25 +212,23 @@ def _plain_message(message: Body) -> Body:
 
 def _translate_tools(request: Body, body: Body) -> None:
     tools: list[Any] = []
-    for tool in body.get("tools") or ():
-        if not isinstance(tool, dict):
-            continue
+    for tool in _objects(body.get("tools")):
         tool = in_camel_case(tool)
-        declarations = tool.pop("functionDeclarations", None)
+        declarations = _objects(tool.pop("functionDeclarations", None))
         tools += [
-            {"type": "function", "function": _function(in_camel_case(declaration))}
-            for declaration in declarations or ()
-            if isinstance(declaration, dict)
+            {"type": "function", "function": _function(in_camel_case(declaration))} for declaration in declarations
         ]
         if tool:
             tools.append(tool)
     if tools:
         request["tools"] = tools
-    config = in_camel_case(body.get("toolConfig") or {}).get("functionCallingConfig")
+    tool_config = body.get("toolConfig")
+    config = in_camel_case(tool_config).get("functionCallingConfig") if isinstance(tool_config, dict) else None
     if not isinstance(config, dict):
         return
     config = in_camel_case(config)
-    names = config.get("allowedFunctionNames") or []
+    names = config.get("allowedFunctionNames")
+    names = names if isinstance(names, list) else []
     mode = str(config.get("mode") or "AUTO").upper()
     if mode == "ANY" and len(names) == 1:
         request["tool_choice"] = {"type": "function", "function": {"name": names[0]}}
@@ -243,6 +238,11 @@ def _translate_tools(request: Body, body: Body) -> None:
         request["tool_choice"] = {"type": "allowed_tools", "allowed_tools": allowed}
     else:
         request["tool_choice"] = CALLING_MODES.get(mode, "auto")
+
+
+def _objects(values: Any) -> list[Body]:
+    """Return the objects of a list; none of anything else."""
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
 def _function(declaration: Body) -> Body:
