@@ -35,6 +35,7 @@ WITHOUT_A_METHOD = {
     "datasets.upload_status": "uploads in parts, for the adaptive SDK",
     "batches.record_feedback": "what is rated says the project",
     "recorded_calls.record_calls": "sent by the wrappers of providers' clients",
+    "litellm_calls.record_litellm_calls": "sent by LiteLLM",
     "images.get": "images are fetched by their links",
     "images.get_media": "audio and files are fetched by their links",
     "responses.get": "for OpenAI's clients; Afterword's own reads interactions",

@@ -176,8 +176,8 @@ class Shelf:
         if chance() < 0.6:
             names = self.random.sample(calls.SYSTEM_METRICS, self.random.randint(1, 4))
             new.timings = {name: choice(WORDS.measured) for name in names}
-        source = choice(SOURCES)
-        draft = await recording.prepare_interaction(self.context, new, source)
+        source = new.source = choice(SOURCES)
+        draft = await recording.prepare_interaction(self.context, new)
         await self.store.write(draft.rows)
         assert new.completion_id
         state, reason = "complete", None
