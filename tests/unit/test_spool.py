@@ -140,3 +140,12 @@ def test_events_are_passed_on_whole_wherever_the_bytes_are_cut(size: int):
     added = b'"completion_id":"%s"' % str(exchange.first_id).encode()
     assert added in passed
     assert passed.replace(b"," + added, b"").replace(b"\r", b"") == stream.replace(b"\r", b"")
+
+
+@pytest.mark.parametrize("content", [b'{"choices":5}', b'{"choices":[3]}', b'{"a":"\xff"}', b'{"a":NaN}', b"[1]", b""])
+def test_an_answer_of_any_form_reaches_the_application_and_is_logged(content: bytes):
+    log = Appended()
+    exchange = Exchange(log, "chat", b'{"model":"m"}', [])  # pyright: ignore[reportArgumentType]
+    assert exchange.take_event(content) == content
+    assert exchange.finish_answer(200, {}, content) == content
+    assert len(log.lines) == 1

@@ -188,7 +188,8 @@ class CallLog:
                     continue
                 try:
                     wait_seconds = self._send(http, lines)
-                except (AfterwordError, httpx.HTTPError, OSError) as error:
+                except (AfterwordError, httpx.HTTPError, OSError, ValueError) as error:
+                    # ValueError: what answers there is no Afterword server.
                     self._warn("send", "Logged calls wait: %s cannot take them: %s", self.base_url, error)
                     wait_seconds = 0.0
                 else:

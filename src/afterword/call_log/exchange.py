@@ -81,7 +81,8 @@ class Exchange:
         if not isinstance(answer, dict):
             return
         if self._operation in ("chat", "completions"):
-            for position, choice in enumerate(answer.get("choices") or ()):
+            choices = answer.get("choices")
+            for position, choice in enumerate(choices if isinstance(choices, list) else ()):
                 if isinstance(choice, dict):
                     index = choice.get("index")
                     choice["completion_id"] = str(
@@ -102,7 +103,7 @@ class Exchange:
             return data
         try:
             event = msgspec.json.decode(data)
-        except msgspec.DecodeError:
+        except ValueError:
             return data
         if isinstance(event, dict) and event.get("type") in LAST_EVENT_TYPES:
             self._is_ended = True
@@ -116,7 +117,7 @@ class Exchange:
         """Log a whole answer; return it with the ids. Answers of errors are returned unchanged."""
         try:
             answer = msgspec.json.decode(content)
-        except msgspec.DecodeError:
+        except ValueError:
             answer = None
         if status >= 400 or not isinstance(answer, dict):
             text = content.decode("utf-8", "replace")[:MAX_ERROR_CHARACTERS]
