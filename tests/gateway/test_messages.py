@@ -274,3 +274,10 @@ def test_counting_tokens_refuses_as_anthropic_does(gateway):
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, "messages: Field required.")
     answer = gateway.http.post(f"{MESSAGES}/count_tokens", json={"model": f"{gateway.project}/none", "messages": []})
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_error_carries_the_id_of_its_request(gateway, provider: str):
+    answer = ask(gateway, gateway.model("error-503", provider=provider))
+    assert answer.status_code == 529
+    assert answer.json()["request_id"] == answer.headers["request-id"] == answer.headers["x-request-id"]
